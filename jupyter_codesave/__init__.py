@@ -1,0 +1,1 @@
+"""Code saving for Jupyter, on your own machine and by itself."""

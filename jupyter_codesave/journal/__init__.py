@@ -1,0 +1,1 @@
+"""The journal: the append-only file of a session's records."""

@@ -1,0 +1,103 @@
+"""The record format of journals, versioned; shared by who writes and who reads.
+
+A journal is `MAGIC`, then records. A record is a header (`HEADER`: sync mark, CRC-32, sequence
+number, wall clock in ns, length of the payload) and its payload; the CRC covers the header behind
+itself and the payload. A payload is one byte of kind and
+
+- `MESSAGE`: an iopub message as it went out: the number of frames (u32), the length of each (u64),
+  then the frames (topic, `<IDS|MSG>`, signature, header, parent header, metadata, content,
+  buffers); content may hold any bytes;
+- `EVENT`: one JSON object in UTF-8 with the key `event`, one of `EVENTS`.
+
+Sequence numbers count from 0 without holes; a hole, or a `gap` event, is something lost.
+An unknown version (of MAGIC or of the `session` event) waits for a newer reader.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+VERSION = 1
+MAGIC = b"CSJRNL01"
+SYNC = b"\xc5\xa9CS"
+HEADER = struct.Struct("<4sIQQQ")
+_CHECKED = struct.Struct("<QQQ")
+MESSAGE, EVENT = b"M", b"E"
+SUFFIX = ".journal"
+
+EVENTS = {
+    "session": "first record: version, session, kind, by, host, boot, pid, process_started, "
+    "python, package, cwd, argv, user, notebook, kernel_id",
+    "session-end": "ended_by, exit_code",
+    "run": "run, project, name, config, notes, tags, explicit, notebook, program, cwd, argv; "
+    "adopts: the key of the calling execution, which moves over to this run",
+    "run-end": "run, ended_by, exit_code, error (a traceback as text); dropped: true when the "
+    "run turned out empty",
+    "run-update": "run, and any of name, config, notes, tags",
+    "execution": "key, run, cell_id, notebook, store_history; terminals and scripts add source "
+    "and execution_count (kernels: the execute_input message has them)",
+    "execution-end": "key, status",
+    "output": "key, output (an nbformat output; terminals, scripts, where no iopub is)",
+    "clear-output": "key, wait (terminals)",
+    "stdin": "key, prompt, answer (null unless a setting asks for it)",
+    "file": "run, path, digest, size, mode, policy, source, mtime_ns; the bytes are in the spool",
+    "file-missing": "run, path, reason (a broken link, changed after the run, unreadable)",
+    "artifact": "run, name, type, files: [{path, digest, size, mode}]: log_code, code_dir",
+    "code": "run, files: [{path, digest, size, mode}]: program and the user's own modules",
+    "git": "run, commit, branch, remote, dirty, patch: digest or null, note",
+    "environment": "run, python, platform, packages: {name: version}, editable, gpu",
+    "capture": "capture, decided_by: the recording state changed",
+    "forget": "key: the execution must not be kept",
+    "gap": "reason, lost: how many records, or null",
+}
+
+
+def encode(sequence: int, time_ns: int, payload: Sequence[bytes | memoryview]) -> bytes:
+    """Give the header of a record whose payload is `payload` joined."""
+    length = sum(len(part) for part in payload)
+    checked = _CHECKED.pack(sequence, time_ns, length)
+    crc = zlib.crc32(checked)
+    for part in payload:
+        crc = zlib.crc32(part, crc)
+    return SYNC + struct.pack("<I", crc) + checked
+
+
+def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Lay out an iopub message as the parts of a payload, without copying a frame."""
+    lengths = [memoryview(frame).nbytes for frame in frames]
+    head = MESSAGE + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
+    return [head, *(memoryview(frame).cast("B") for frame in frames)]
+
+
+def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview]:
+    """Lay out an event as the parts of a payload; what JSON cannot hold becomes its repr."""
+    text = json.dumps({"event": event, **fields}, default=repr, separators=(",", ":"))
+    return [EVENT, text.encode("utf-8", "replace")]
+
+
+def message_frames(payload: bytes | memoryview) -> list[memoryview]:
+    """Give the frames of a MESSAGE payload; ValueError when the lengths do not add up."""
+    view = memoryview(payload)
+    (count,) = struct.unpack_from("<I", view, 1)
+    offset = 5 + 8 * count
+    if offset > len(view):
+        raise ValueError("a message record is shorter than its own table of frames")
+    lengths = struct.unpack_from(f"<{count}Q", view, 5)
+    frames = []
+    for length in lengths:
+        frames.append(view[offset : offset + length])
+        offset += length
+    if offset != len(view):
+        raise ValueError("a message record and its table of frames disagree")
+    return frames
+
+
+def check(header: bytes | memoryview, payload: bytes | memoryview) -> bool:
+    """Tell whether header and payload belong together and are undamaged."""
+    _, crc, sequence, time_ns, length = HEADER.unpack(header)
+    found = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(sequence, time_ns, length)))
+    return bool(found == crc and length == len(payload))
