@@ -1,0 +1,580 @@
+"""Records → executions → session notebook: the fold.
+
+The rules (measured against nbclient's own record): group by the parent's msg_id; drop outputs
+whose parent has no `execute_input`; keep the order of the journal; `status: idle` of an
+execute_request ends the cell; `update_display_data` may change outputs of other cells;
+`clear_output(wait=True)` takes effect at the next output; consecutive stream outputs of one name
+merge. The same records give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ..model.execution import Execution, Status
+from . import events
+from .reader import Lost, Record, decode_event
+
+_CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,56}")
+_DELIMITER = b"<IDS|MSG>"
+_WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_PYTHON = {
+    "name": "python",
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "pygments_lexer": "ipython3",
+}
+
+Output = dict[str, Any]
+
+
+@dataclass
+class FoldedExecution:
+    """One execution as far as the records tell; outputs may be put away under a digest."""
+
+    key: str
+    run: str | None = None
+    source: str | None = None
+    cell_id: str | None = None
+    count: int | None = None
+    started: str | None = None
+    ended: str | None = None
+    status: Status = "running"
+    store_history: bool = True
+    outputs: list[Output] = field(default_factory=list)
+    stored: str | None = None  # digest of the outputs while they are put away
+    clear_waits: bool = False
+    recorded: bool = False  # an execute_input or a terminal's execution event was seen
+
+
+@dataclass
+class FoldedRun:
+    """One run as far as the records tell."""
+
+    id: str
+    fields: dict[str, Any]
+    started: str
+    keys: list[str] = field(default_factory=list)  # executions, in order
+    end: dict[str, Any] | None = None
+    ended: str | None = None
+    dropped: bool = False
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    code: dict[str, dict[str, Any]] = field(default_factory=dict)
+    artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    git: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    gaps: list[str] = field(default_factory=list)
+
+
+class Fold:
+    """What a journal's records say so far; feed it records in order, as often as they come.
+
+    `load` gives outputs back that `put_away` stored: late output of an old execution needs them.
+    """
+
+    def __init__(self, load: Callable[[str], list[Output]] | None = None) -> None:
+        self.session: dict[str, Any] = {}
+        self.session_end: dict[str, Any] | None = None
+        self.runs: dict[str, FoldedRun] = {}
+        self.executions: dict[str, FoldedExecution] = {}
+        self.changed: set[str] = set()  # keys of executions
+        self.offset = 0
+        self.sequence: int | None = None
+        self.last_ns = 0
+        self.stream_bytes: dict[str, int] = {}
+        self._load = load
+        self._run: str | None = None
+        self._displays: dict[str, list[tuple[str, int]]] = {}
+        self._widgets: dict[str, dict[str, Any]] = {}
+        self._skipped: set[str] = set()
+        self._seen: set[str] = set()
+
+    def feed(self, item: Record | Lost) -> None:
+        """Take the next record (or what could not be read) into account."""
+        self.offset = item.end
+        if isinstance(item, Lost):
+            self._gap(item.reason)
+            return
+        self.sequence, self.last_ns = item.sequence, item.time_ns
+        if item.is_message:
+            try:
+                frames = events.message_frames(item.payload)
+                self._message(frames)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self._gap(f"a message could not be understood: {error}")
+        elif item.is_event:
+            fields = decode_event(item)
+            handler = getattr(self, "_on_" + str(fields.get("event")).replace("-", "_"), None)
+            if handler is not None:  # events of a newer minor version are passed over
+                handler(fields, _iso(item.time_ns))
+
+    def feed_tail(self, entries: Iterable[tuple[str, str, int, str]]) -> None:
+        """Add what the tail ring kept of prints that no recorded message carries.
+
+        Each entry is (key, stream's name, the stream's bytes before it in the session, text).
+        """
+        for key, name, before, text in entries:
+            data = text.encode("utf-8", "surrogateescape")
+            known = self.stream_bytes.get(name, 0)
+            if before + len(data) <= known:
+                continue
+            rest = data[max(0, known - before) :]
+            self.stream_bytes[name] = before + len(data)
+            if (cell := self.executions.get(key)) and cell.recorded:
+                self._stream(cell, name, rest.decode("utf-8", "replace"))
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def _on_session(self, fields: dict[str, Any], _time: str) -> None:
+        self.session = fields
+
+    def _on_session_end(self, fields: dict[str, Any], time: str) -> None:
+        self.session_end = {**fields, "time": time}
+
+    def _on_run(self, fields: dict[str, Any], time: str) -> None:
+        run = FoldedRun(fields["run"], fields, time)
+        previous = self.runs.get(self._run or "")
+        self.runs[run.id] = run
+        self._run = run.id
+        adopted = self.executions.get(fields.get("adopts") or "")
+        if adopted is not None and previous is not None and adopted.key in previous.keys:
+            previous.keys.remove(adopted.key)
+            self._place(adopted, run.id)
+            if not previous.keys and not previous.fields.get("explicit"):
+                previous.dropped = True
+        elif fields.get("adopts") and adopted is None:
+            run.fields = {**fields, "adopts_later": fields["adopts"]}
+
+    def _on_run_end(self, fields: dict[str, Any], time: str) -> None:
+        run = self.runs.get(fields.get("run") or "")
+        if run is None:
+            return
+        run.end, run.ended = fields, time
+        run.dropped = run.dropped or bool(fields.get("dropped"))
+        if self._run == run.id:
+            self._run = None
+
+    def _on_run_update(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.fields = {**run.fields, **{k: v for k, v in fields.items() if k != "event"}}
+
+    def _on_execution(self, fields: dict[str, Any], time: str) -> None:
+        cell = self._cell(fields["key"])
+        cell.cell_id = fields.get("cell_id") or cell.cell_id
+        cell.store_history = fields.get("store_history", True)
+        if "source" in fields:
+            cell.source = fields["source"]
+            cell.count = fields.get("execution_count")
+            cell.recorded = True
+        cell.started = cell.started or time
+        if fields.get("run") in self.runs:
+            self._place(cell, fields["run"])
+        if (run := self.runs.get(cell.run or "")) and fields.get("notebook"):
+            run.fields.setdefault("notebook", fields["notebook"])
+
+    def _on_execution_end(self, fields: dict[str, Any], time: str) -> None:
+        if cell := self.executions.get(fields["key"]):
+            cell.status = fields.get("status") or cell.status
+            cell.ended = time
+            self.changed.add(cell.key)
+
+    def _on_output(self, fields: dict[str, Any], _time: str) -> None:
+        cell = self.executions.get(fields["key"])
+        if cell is None or not cell.recorded:
+            return
+        output = dict(fields["output"])
+        display = fields.get("display_id")
+        if output.get("output_type") == "stream":
+            self._stream(cell, output["name"], output["text"])
+        elif output.get("output_type") == "update_display_data":
+            self._update_display(display, output)
+        else:
+            self._append(cell, output, display)
+
+    def _on_clear_output(self, fields: dict[str, Any], _time: str) -> None:
+        if cell := self.executions.get(fields["key"]):
+            self._clear(cell, bool(fields.get("wait")))
+
+    def _on_file(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.files[fields["path"]] = fields
+            run.missing.pop(fields["path"], None)
+
+    def _on_file_missing(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.missing[fields["path"]] = str(fields.get("reason"))
+
+    def _on_code(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.code.update({entry["path"]: entry for entry in fields.get("files", ())})
+
+    def _on_artifact(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.artifacts[fields["name"]] = fields
+
+    def _on_git(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.git = {k: v for k, v in fields.items() if k not in ("event", "run")}
+
+    def _on_environment(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.environment = {k: v for k, v in fields.items() if k not in ("event", "run")}
+
+    def _on_forget(self, fields: dict[str, Any], _time: str) -> None:
+        self._skipped.add(fields["key"])
+        cell = self.executions.pop(fields["key"], None)
+        if cell is not None and (run := self.runs.get(cell.run or "")):
+            run.keys.remove(cell.key)
+            self.changed.add(cell.key)
+
+    def _on_gap(self, fields: dict[str, Any], _time: str) -> None:
+        self._gap(str(fields.get("reason")))
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def _message(self, frames: list[memoryview]) -> None:
+        start = next(
+            (i + 1 for i, frame in enumerate(frames) if bytes(frame[:10]) == _DELIMITER), 0
+        )
+        header, parent, content = (
+            _json(frames[start + 1]),
+            _json(frames[start + 2]),
+            _json(frames[start + 4]),
+        )
+        if (msg_id := header.get("msg_id")) in self._seen:
+            return
+        self._seen.add(msg_id)
+        kind, key = header.get("msg_type"), parent.get("msg_id")
+        if kind in ("comm_open", "comm_msg", "comm_close"):
+            self._comm(kind, content, frames[start + 5 :])
+            return
+        if not key or key in self._skipped:
+            return
+        if kind == "execute_input":
+            cell = self._cell(key)
+            cell.source = content.get("code", "")
+            cell.count = content.get("execution_count")
+            cell.started = _zulu(header.get("date")) or cell.started
+            cell.recorded = True
+            if cell.run is None and self._run is not None:
+                self._place(cell, self._run)
+            return
+        known = self.executions.get(key)
+        if known is None or not known.recorded:
+            if kind == "stream":
+                self._count_stream(content)
+            return
+        if kind == "stream":
+            self._count_stream(content)
+            self._stream(known, content["name"], content["text"])
+        elif kind in ("display_data", "execute_result"):
+            output: Output = {
+                "output_type": kind,
+                "data": content["data"],
+                "metadata": content.get("metadata", {}),
+            }
+            if kind == "execute_result":
+                output["execution_count"] = content.get("execution_count")
+            self._append(known, output, (content.get("transient") or {}).get("display_id"))
+        elif kind == "update_display_data":
+            self._update_display((content.get("transient") or {}).get("display_id"), content)
+        elif kind == "error":
+            self._append(
+                known,
+                {
+                    "output_type": "error",
+                    "ename": content.get("ename", ""),
+                    "evalue": content.get("evalue", ""),
+                    "traceback": content.get("traceback", []),
+                },
+                None,
+            )
+            known.status = "error"
+        elif kind == "clear_output":
+            self._clear(known, bool(content.get("wait")))
+        elif (
+            kind == "status"
+            and content.get("execution_state") == "idle"
+            and parent.get("msg_type") == "execute_request"
+        ):
+            known.ended = _zulu(header.get("date")) or known.ended
+            if known.status == "running":
+                known.status = "ok"
+            self.changed.add(known.key)
+
+    def _count_stream(self, content: dict[str, Any]) -> None:
+        size = len(content["text"].encode("utf-8", "surrogateescape"))
+        self.stream_bytes[content["name"]] = self.stream_bytes.get(content["name"], 0) + size
+
+    def _comm(self, kind: str, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        data = content.get("data") or {}
+        comm = content["comm_id"]
+        if kind == "comm_open" and content.get("target_name") == "jupyter.widget":
+            state = data.get("state") or {}
+            self._widgets[comm] = {"state": {}, "buffers": {}}
+        elif (
+            kind == "comm_msg"
+            and comm in self._widgets
+            and data.get("method")
+            in (
+                "update",
+                "echo_update",
+            )
+        ):
+            state = data.get("state") or {}
+        else:
+            return
+        widget = self._widgets[comm]
+        widget["state"].update(state)
+        for path, buffer in zip(data.get("buffer_paths") or [], buffers, strict=False):
+            widget["buffers"][tuple(path)] = base64.b64encode(bytes(buffer)).decode("ascii")
+
+    # -- executions -----------------------------------------------------------------------------
+
+    def _cell(self, key: str) -> FoldedExecution:
+        if key not in self.executions:
+            self.executions[key] = FoldedExecution(key)
+        self.changed.add(key)
+        return self.executions[key]
+
+    def _place(self, cell: FoldedExecution, run_id: str) -> None:
+        if cell.run == run_id:
+            return
+        if (old := self.runs.get(cell.run or "")) and cell.key in old.keys:
+            old.keys.remove(cell.key)
+        cell.run = run_id
+        self.runs[run_id].keys.append(cell.key)
+        self.changed.add(cell.key)
+
+    def _outputs(self, cell: FoldedExecution) -> list[Output]:
+        """Give the outputs to change them, fetched back if they were put away."""
+        if cell.stored is not None:
+            if self._load is None:
+                raise ValueError("outputs were put away and nothing gives them back")
+            cell.outputs, cell.stored = self._load(cell.stored), None
+        self.changed.add(cell.key)
+        if cell.clear_waits:
+            cell.clear_waits = False
+            self._empty(cell)
+        return cell.outputs
+
+    def _stream(self, cell: FoldedExecution, name: str, text: str) -> None:
+        outputs = self._outputs(cell)
+        last = outputs[-1] if outputs else {}
+        if last.get("output_type") == "stream" and last["name"] == name:
+            if isinstance(last["text"], list):
+                last["text"].append(text)
+            else:
+                last["text"] = [last["text"], text]
+        else:
+            outputs.append({"output_type": "stream", "name": name, "text": [text]})
+
+    def _append(self, cell: FoldedExecution, output: Output, display: str | None) -> None:
+        outputs = self._outputs(cell)
+        outputs.append(output)
+        if display:
+            self._displays.setdefault(display, []).append((cell.key, len(outputs) - 1))
+
+    def _update_display(self, display: str | None, content: dict[str, Any]) -> None:
+        for key, index in self._displays.get(display or "", ()):
+            cell = self.executions.get(key)
+            if cell is None:
+                continue
+            waits, cell.clear_waits = cell.clear_waits, False
+            output = self._outputs(cell)[index]
+            cell.clear_waits = waits
+            output["data"] = content["data"]
+            output["metadata"] = content.get("metadata", {})
+
+    def _clear(self, cell: FoldedExecution, wait: bool) -> None:
+        if wait:
+            cell.clear_waits = True
+        else:
+            cell.clear_waits = False
+            self._outputs(cell)
+            self._empty(cell)
+
+    def _empty(self, cell: FoldedExecution) -> None:
+        cell.outputs.clear()
+        for places in self._displays.values():
+            places[:] = [place for place in places if place[0] != cell.key]
+
+    def _gap(self, reason: str) -> None:
+        if run := self.runs.get(self._run or next(reversed(self.runs), "")):
+            run.gaps.append(reason)
+
+    def put_away(self, key: str, digest: str) -> None:
+        """Forget an execution's outputs: they are stored under `digest` now."""
+        cell = self.executions[key]
+        if not cell.clear_waits:
+            cell.outputs, cell.stored = [], digest
+
+    # -- what comes out -------------------------------------------------------------------------
+
+    def outputs_of(self, key: str) -> list[Output]:
+        """Give an execution's outputs in nbformat's form, streams joined."""
+        cell = self.executions[key]
+        if cell.stored is not None and self._load is not None:
+            return self._load(cell.stored)
+        return [_joined(output) for output in cell.outputs]
+
+    def listed(self, run_id: str) -> list[FoldedExecution]:
+        """Give the run's recorded executions in order."""
+        cells = (self.executions.get(key) for key in self.runs[run_id].keys)
+        return [cell for cell in cells if cell is not None and cell.recorded]
+
+    def execution(self, run_id: str, number: int, cell: FoldedExecution) -> Execution:
+        """Give the frozen value of a run's `number`-th execution."""
+        return Execution(
+            run=run_id,
+            number=number,
+            key=cell.key,
+            source=cell.source or "",
+            started=cell.started,
+            ended=cell.ended,
+            status=cell.status,
+            cell_id=cell.cell_id,
+            execution_count=cell.count,
+            store_history=cell.store_history,
+            outputs=cell.stored,
+        )
+
+    def notebook(self, run_id: str) -> dict[str, Any]:
+        """Give the run's session notebook (nbformat 4.5), outputs included."""
+        cells: list[dict[str, Any]] = []
+        ids: dict[str, int] = {}
+        shown: set[str] = set()
+        for number, cell in enumerate(self.listed(run_id), 1):
+            outputs = self.outputs_of(cell.key)
+            shown.update(_views(outputs))
+            cells.append(session_cell(self.execution(run_id, number, cell), outputs, ids))
+        metadata: dict[str, Any] = {
+            "kernelspec": self.session.get("kernelspec")
+            or {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": self.session.get("language_info") or _PYTHON,
+        }
+        if gaps := self.runs[run_id].gaps:
+            metadata["codesave"] = {"gaps": gaps}
+        if shown:
+            metadata["widgets"] = {_WIDGET_STATE: self._widget_state()}
+        return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+    def _widget_state(self) -> dict[str, Any]:
+        state = {}
+        for comm, widget in self._widgets.items():
+            values = dict(widget["state"])
+            entry: dict[str, Any] = {
+                "model_name": values.get("_model_name"),
+                "model_module": values.get("_model_module"),
+                "model_module_version": values.get("_model_module_version"),
+                "state": values,
+            }
+            if widget["buffers"]:
+                entry["buffers"] = [
+                    {"path": list(path), "data": data, "encoding": "base64"}
+                    for path, data in widget["buffers"].items()
+                ]
+            state[comm] = entry
+        return {"version_major": 2, "version_minor": 0, "state": state}
+
+
+def session_cell(
+    execution: Execution, outputs: list[Output], ids: dict[str, int]
+) -> dict[str, Any]:
+    """Lay out an execution as a cell of the session notebook; `ids` counts the ids given out.
+
+    The id is the notebook cell's, then `-2`, `-3` … for its later executions, and without one a
+    digest of the source: never anything of the run, so that two runs align.
+    """
+    given = execution.cell_id
+    if given and _CELL_ID.fullmatch(given):
+        base = given
+    else:
+        text = given or execution.source
+        base = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    ids[base] = nth = ids.get(base, 0) + 1
+    times = {
+        "iopub.execute_input": execution.started,
+        "iopub.status.busy": execution.started,
+        "iopub.status.idle": execution.ended,
+        "shell.execute_reply": execution.ended,
+    }
+    return {
+        "cell_type": "code",
+        "execution_count": execution.execution_count,
+        "id": base if nth == 1 else f"{base}-{nth}",
+        "metadata": {
+            "codesave": {
+                "execution": execution.number,
+                "cell_id": execution.cell_id,
+                "status": execution.status,
+                "store_history": execution.store_history,
+            },
+            "execution": {name: time for name, time in times.items() if time},
+        },
+        "outputs": outputs,
+        "source": execution.source,
+    }
+
+
+def dump_notebook(notebook: dict[str, Any]) -> bytes:
+    """Give a notebook's bytes as Jupyter writes them, but sources and texts unsplit."""
+    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+def dump_outputs(outputs: list[Output]) -> bytes:
+    """Give the bytes under which an execution's outputs are stored."""
+    text = json.dumps(outputs, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("utf-8", "replace")
+
+
+def _joined(output: Output) -> Output:
+    if output.get("output_type") == "stream" and isinstance(output["text"], list):
+        output["text"] = "".join(output["text"])
+    return output
+
+
+def _views(outputs: list[Output]) -> set[str]:
+    return {
+        view["model_id"]
+        for output in outputs
+        if isinstance(view := (output.get("data") or {}).get(_WIDGET_VIEW), dict)
+        and "model_id" in view
+    }
+
+
+def _json(frame: memoryview) -> dict[str, Any]:
+    found = json.loads(bytes(frame).decode("utf-8", "replace"))
+    if not isinstance(found, dict):
+        raise ValueError("a frame is not a JSON object")
+    return found
+
+
+def _iso(time_ns: int) -> str:
+    moment = datetime.fromtimestamp(time_ns / 1e9, timezone.utc)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _zulu(date: Any) -> str | None:
+    """Give a message's date as the rest of the house writes times."""
+    if not isinstance(date, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    moment = moment.astimezone(timezone.utc)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
