@@ -1,0 +1,270 @@
+"""Which cell of head answers which cell of base.
+
+Equal sources and equal ids are candidates; of all candidates the heaviest chain that keeps the
+order of both notebooks is kept. What lies between its links is paired by likeness. Equal cells
+that no chain can hold have moved. Near linear: only small gaps are compared cell against cell, in
+large ones the rarer words of each cell name the few it is compared with.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .normalize import DERIVED_ID, Json
+from .sequences import Work, common_length, matching_blocks
+from .text import words
+
+SMALL_GAP = 400  # product of cell counts up to which every pair of a gap is compared
+NEAREST = 6  # cells of base that each cell of a larger gap is compared with
+COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
+ALIKE = 0.45  # likeness from which two cells in a gap are the same cell, edited
+ALIKE_ALONE = 0.30  # the same for a gap of one cell on each side
+ALIKE_ELSEWHERE = 0.75  # the same for a cell found out of order
+REPEATS = 64  # pairs of equal cells up to which all are candidates
+
+
+class Link(NamedTuple):
+    """Cell `base` may be cell `head`; `weight` says how much would be lost without it."""
+
+    base: int
+    head: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Increasing pairs of indices, and pairs out of order; no index is in two pairs."""
+
+    pairs: list[tuple[int, int]]
+    moves: list[tuple[int, int]]
+
+
+class _Cells:
+    """One side: what alignment asks of its cells, worked out once."""
+
+    def __init__(self, cells: Sequence[Json], numbers: dict[tuple[str, str], int]) -> None:
+        self.cells = cells
+        self.keys = [
+            numbers.setdefault((cell["cell_type"], cell["source"]), len(numbers)) for cell in cells
+        ]
+        ids = [cell["id"] for cell in cells]
+        self.ids = [None if len(i) >= 16 and DERIVED_ID.match(i) else i for i in ids]
+        self.count = Counter(self.keys)
+        self._words: dict[int, list[str]] = {}
+
+    def words(self, index: int) -> list[str]:
+        found = self._words.get(index)
+        if found is None:
+            found = [w for w in words(self.cells[index]["source"]) if not w.isspace()]
+            self._words[index] = found
+        return found
+
+    def mass(self, index: int) -> float:
+        return 1.0 + min(len(self.cells[index]["source"]), 400) / 40.0
+
+
+def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
+    """Pair the cells of two notebooks in normal form; the same notebooks always pair the same."""
+    numbers: dict[tuple[str, str], int] = {}
+    a, b = _Cells(base, numbers), _Cells(head, numbers)
+    low, top_a, top_b = 0, len(base), len(head)
+    shorter = min(top_a, top_b)
+    while low < shorter and a.keys[low] == b.keys[low] and a.ids[low] == b.ids[low]:
+        low += 1
+    while (
+        min(top_a, top_b) > low
+        and a.keys[top_a - 1] == b.keys[top_b - 1]
+        and a.ids[top_a - 1] == b.ids[top_b - 1]
+    ):
+        top_a -= 1
+        top_b -= 1
+    pairs = [(i, i) for i in range(low)]
+    if low < top_a and low < top_b:
+        chain = heaviest_chain(_candidates(a, b, range(low, top_a), range(low, top_b), work))
+        i, j = low, low
+        for p, q in [*chain, (top_a, top_b)]:
+            pairs += _gap(a, b, range(i, p), range(j, q), work)
+            if p < top_a:
+                pairs.append((p, q))
+            i, j = p + 1, q + 1
+    pairs += zip(range(top_a, len(base)), range(top_b, len(head)), strict=True)
+    return Alignment(pairs, _moves(a, b, pairs, work))
+
+
+def heaviest_chain(links: Iterable[Link]) -> list[tuple[int, int]]:
+    """Of the links, those that increase on both sides and weigh most together."""
+    ordered = sorted(links, key=lambda link: (link.base, -link.head))
+    columns = {head: n for n, head in enumerate(sorted({link.head for link in ordered}), 1)}
+    tree = [(0.0, -1)] * (len(columns) + 1)  # Fenwick: the best chain ending at or before
+    before = [-1] * len(ordered)
+    best, last = 0.0, -1
+    for n, link in enumerate(ordered):
+        column = columns[link.head]
+        weight, previous = 0.0, -1
+        k = column - 1
+        while k > 0:
+            if tree[k][0] > weight:
+                weight, previous = tree[k]
+            k &= k - 1
+        before[n] = previous
+        weight += link.weight
+        if weight > best:
+            best, last = weight, n
+        k = column
+        while k < len(tree):
+            if weight > tree[k][0]:
+                tree[k] = (weight, n)
+            k += k & -k
+    chain = []
+    while last >= 0:
+        chain.append((ordered[last].base, ordered[last].head))
+        last = before[last]
+    return chain[::-1]
+
+
+def _candidates(a: _Cells, b: _Cells, rows: range, columns: range, work: Work) -> list[Link]:
+    by_id = {a.ids[i]: i for i in rows if a.ids[i] is not None}
+    by_key: dict[int, list[int]] = defaultdict(list)
+    for i in rows:
+        by_key[a.keys[i]].append(i)
+    links = []
+    for j in columns:
+        same_id = by_id.get(b.ids[j]) if b.ids[j] is not None else None
+        equal = by_key.get(b.keys[j], ())
+        if len(equal) * b.count[b.keys[j]] <= REPEATS:
+            for i in equal:
+                weight = 2 * a.mass(i)
+                if i == same_id:
+                    weight += 1
+                elif len(equal) > 1 and a.cells[i].get("outputs") != b.cells[j].get("outputs"):
+                    weight -= 0.5
+                links.append(Link(i, j, weight))
+        elif same_id is not None and a.keys[same_id] == b.keys[j]:
+            links.append(Link(same_id, j, 2 * a.mass(same_id) + 1))
+        if (
+            same_id is not None
+            and a.keys[same_id] != b.keys[j]
+            and a.cells[same_id]["cell_type"] == b.cells[j]["cell_type"]
+        ):
+            likeness = _likeness(a, b, same_id, j, work)
+            mass = min(a.mass(same_id), b.mass(j))
+            links.append(Link(same_id, j, 0.5 + 2 * likeness * mass))
+    return links
+
+
+def _gap(a: _Cells, b: _Cells, rows: range, columns: range, work: Work) -> list[tuple[int, int]]:
+    """Pairs within a gap: repeated cells first, by order, then by likeness what is left."""
+    if not rows or not columns:
+        return []
+    pairs = []
+    keys = a.keys[rows.start : rows.stop], b.keys[columns.start : columns.stop]
+    blocks = matching_blocks(*keys, work)
+    i, j = rows.start, columns.start
+    for p, q, n in [*blocks, (len(rows), len(columns), 0)]:
+        p, q = rows.start + p, columns.start + q
+        pairs += _by_likeness(a, b, range(i, p), range(j, q), work)
+        pairs += [(p + k, q + k) for k in range(n)]
+        i, j = p + n, q + n
+    return pairs
+
+
+def _by_likeness(
+    a: _Cells, b: _Cells, rows: range, columns: range, work: Work
+) -> list[tuple[int, int]]:
+    if not rows or not columns:
+        return []
+    if len(rows) * len(columns) <= SMALL_GAP:
+        grid: Iterable[tuple[int, int]] = ((i, j) for i in rows for j in columns)
+    else:
+        grid = _nearest(a, b, rows, columns, work)
+    enough = ALIKE_ALONE if len(rows) == 1 == len(columns) else ALIKE
+    links = []
+    for i, j in grid:
+        if a.cells[i]["cell_type"] != b.cells[j]["cell_type"]:
+            continue
+        likeness = _likeness(a, b, i, j, work)
+        if likeness >= enough:
+            links.append(Link(i, j, likeness * min(a.mass(i), b.mass(j))))
+    return heaviest_chain(links)
+
+
+def _nearest(
+    a: _Cells, b: _Cells, rows: Sequence[int], columns: Sequence[int], work: Work
+) -> Iterable[tuple[int, int]]:
+    """The pairs of a large gap worth comparing: those that share the most of their rarer words."""
+    cells_with: dict[str, list[int]] = defaultdict(list)
+    for i in rows:
+        for word in set(a.words(i)):
+            cells_with[word].append(i)
+    found = []
+    scale = len(rows) / len(columns)
+    for n, j in enumerate(columns):
+        score: dict[int, float] = defaultdict(float)
+        for word in set(b.words(j)):
+            holders = cells_with.get(word)
+            if holders and len(holders) <= COMMON_WORD:
+                for i in holders:
+                    score[i] += len(word) / len(holders)
+        nearest = sorted(score, key=lambda i: (-score[i], i))[:NEAREST]
+        level = rows[min(len(rows) - 1, int(n * scale))]
+        found += [(i, j) for i in nearest]
+        if level not in nearest:
+            found.append((level, j))
+    return found
+
+
+def _likeness(a: _Cells, b: _Cells, i: int, j: int, work: Work) -> float:
+    """From 0 to 1: twice the words two cells have in common, in order, over all they have."""
+    x, y = a.words(i), b.words(j)
+    if not x or not y:
+        return 0.0
+    if not work.spend(20 + len(x) * (1 + len(y) // 30)):
+        return 0.0
+    total = len(x) + len(y)
+    if 2 * min(len(x), len(y)) < 0.2 * total:
+        return 0.0
+    return 2 * common_length(x, y) / total
+
+
+def _moves(
+    a: _Cells, b: _Cells, pairs: Sequence[tuple[int, int]], work: Work
+) -> list[tuple[int, int]]:
+    """Cells out of order: the same source or id, or nearly the same source, on both sides."""
+    left = set(range(len(a.cells))).difference(i for i, _ in pairs)
+    right = sorted(set(range(len(b.cells))).difference(j for _, j in pairs))
+    if not left or not right:
+        return []
+    by_id = {a.ids[i]: i for i in left if a.ids[i] is not None}
+    by_key: dict[int, list[int]] = defaultdict(list)
+    for i in sorted(left, reverse=True):
+        if a.cells[i]["source"].strip():
+            by_key[a.keys[i]].append(i)
+    moves = []
+    rest = []
+    for j in right:
+        equal = by_key.get(b.keys[j])
+        while equal and equal[-1] not in left:
+            equal.pop()
+        same_id = by_id.get(b.ids[j]) if b.ids[j] is not None else None
+        if same_id is not None and same_id in left and a.keys[same_id] == b.keys[j]:
+            i = same_id
+        elif equal:
+            i = equal.pop()
+        else:
+            rest.append(j)
+            continue
+        left.discard(i)
+        moves.append((i, j))
+    for j in rest:
+        same_id = by_id.get(b.ids[j]) if b.ids[j] is not None else None
+        if (
+            same_id in left
+            and a.cells[same_id]["cell_type"] == b.cells[j]["cell_type"]
+            and _likeness(a, b, same_id, j, work) >= ALIKE
+        ):
+            left.discard(same_id)
+            moves.append((same_id, j))
+    return sorted(moves, key=lambda pair: pair[1])

@@ -1,0 +1,280 @@
+"""Two notebooks compared: a complete diff in nbdime's format, and what of it a person sees.
+
+The law: `patch_notebook(base, diff) == head` for normal forms, noise included. Aligning and
+diffing are our own for every input; nbdime is imported only to apply a diff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .align import Alignment, align
+from .noise import CELL_METADATA, NOTEBOOK_METADATA, visible_metadata, visible_outputs
+from .normalize import Json
+from .outputs import diff_mappings, diff_outputs
+from .sequences import Work
+from .text import Op, diff_lines, replaced
+
+LANGUAGE = ("kernelspec", "language_info")  # stays when metadata is left out: colours need it
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is compared, what counts as a change, and how much work may be done.
+
+    `work` is in elementary steps of about 0.1 µs, not in seconds: the same result everywhere.
+    """
+
+    outputs: bool = True
+    metadata: bool = True
+    noise: bool = False
+    work: int = 20_000_000
+
+
+@dataclass(frozen=True)
+class NotebookDiff:
+    """How two notebooks differ.
+
+    `diff`: complete, in nbdime's format. `cells`: `[{"change", "base", "head", "fields"}]` in
+    display order, with `"superseded": True` for an earlier execution of a cell. `counts`: cells
+    added, removed, modified, moved. `metadata`: the notebook's own metadata changed. `changed`:
+    a person sees a change. `session`: a session is compared with a notebook. `truncated`: the
+    work ran out, so that the diff is coarser than it could be.
+    """
+
+    diff: list[Op]
+    cells: list[Json]
+    counts: dict[str, int]
+    metadata: bool
+    changed: bool
+    session: bool
+    truncated: bool
+
+
+def select(notebook: Json, options: Options) -> Json:
+    """The notebook without what the options leave out; itself if they leave out nothing."""
+    if options.outputs and options.metadata:
+        return notebook
+    left_out: Json = {} if options.metadata else {"metadata": {}}
+    left_out_of_code = (
+        left_out if options.outputs else {**left_out, "outputs": [], "execution_count": None}
+    )
+    metadata = notebook["metadata"]
+    if not options.metadata:
+        metadata = {k: metadata[k] for k in LANGUAGE if k in metadata}
+    cells = [
+        {**cell, **(left_out_of_code if cell["cell_type"] == "code" else left_out)}
+        for cell in notebook["cells"]
+    ]
+    return {**notebook, "cells": cells, "metadata": metadata}
+
+
+def diff_notebooks(
+    base: Json, head: Json, options: Options | None = None, work: Work | None = None
+) -> NotebookDiff:
+    """Compare two notebooks in normal form; neither is altered, the diff shares their values.
+
+    If exactly one of them is a session notebook, the last execution of each of its cells is
+    paired with that cell of the other, earlier ones are superseded, and order is no change.
+    """
+    options = options or Options()
+    work = work or Work(options.work)
+    exhausted = work.truncated
+    work.truncated = False
+    base, head = select(base, options), select(head, options)
+    sides = is_session(base), is_session(head)
+    session = sides[0] != sides[1]
+    if session:
+        alignment, superseded = _align_session(base["cells"], head["cells"], sides[0], work)
+    else:
+        alignment, superseded = align(base["cells"], head["cells"], work), frozenset[int]()
+    diff: list[Op] = []
+    if cells_diff := _diff_cells(base["cells"], head["cells"], alignment.pairs, work):
+        diff.append({"op": "patch", "key": "cells", "diff": cells_diff})
+    if metadata_diff := diff_mappings(base["metadata"], head["metadata"]):
+        diff.append({"op": "patch", "key": "metadata", "diff": metadata_diff})
+    view = _View(base["cells"], head["cells"], options, session, sides[0], superseded)
+    cells = view.cells(alignment)
+    counts = dict.fromkeys(("added", "removed", "modified", "moved"), 0)
+    for cell in cells:
+        name = "superseded" if cell.get("superseded") else cell["change"]
+        if name != "unchanged":
+            counts[name] = counts.get(name, 0) + 1
+    metadata = (
+        bool(metadata_diff)
+        and not session
+        and (
+            options.noise
+            or visible_metadata(base["metadata"], NOTEBOOK_METADATA)
+            != visible_metadata(head["metadata"], NOTEBOOK_METADATA)
+        )
+    )
+    changed = metadata or any(n for name, n in counts.items() if name != "superseded")
+    truncated = work.truncated
+    work.truncated = exhausted or truncated
+    return NotebookDiff(diff, cells, counts, metadata, changed, session, truncated)
+
+
+def patch_notebook(base: Json, diff: Sequence[Mapping[str, Any]]) -> Json:
+    """What nbdime makes of `base` and `diff`: `head`, or there is a fault in this package."""
+    from nbdime.diff_utils import to_diffentry_dicts
+    from nbdime.patching import patch
+
+    patched: Json = patch(base, to_diffentry_dicts(list(diff)))
+    return patched
+
+
+def is_session(notebook: Json) -> bool:
+    """Is this the notebook of a session, each cell one execution?"""
+    cells = notebook["cells"]
+    return bool(cells) and all("execution" in _codesave(cell) for cell in cells)
+
+
+def _codesave(cell: Json) -> Json:
+    noted = cell["metadata"].get("codesave")
+    return noted if isinstance(noted, dict) else {}
+
+
+def _diff_cells(
+    base: Sequence[Json], head: Sequence[Json], pairs: Iterable[tuple[int, int]], work: Work
+) -> list[Op]:
+    ops: list[Op] = []
+    i = j = 0
+    for p, q in pairs:
+        if i < p or j < q:
+            ops += replaced(i, p, list(head[j:q]))
+        if base[p] != head[q]:
+            ops.append({"op": "patch", "key": p, "diff": _diff_cell(base[p], head[q], work)})
+        i, j = p + 1, q + 1
+    return ops + replaced(i, len(base), list(head[j:]))
+
+
+def _diff_cell(base: Json, head: Json, work: Work) -> list[Op]:
+    ops = []
+    for op in diff_mappings(base, head):
+        key = op["key"]
+        if key == "source":
+            op = {"op": "patch", "key": key, "diff": diff_lines(base[key], head[key], work)}
+        elif key == "outputs":
+            op = {"op": "patch", "key": key, "diff": diff_outputs(base[key], head[key], work)}
+        ops.append(op)
+    return ops
+
+
+def _align_session(
+    base: Sequence[Json], head: Sequence[Json], session_is_base: bool, work: Work
+) -> tuple[Alignment, frozenset[int]]:
+    session, notebook = (base, head) if session_is_base else (head, base)
+    last: dict[tuple[str, str], int] = {}
+    for index, cell in enumerate(session):
+        cell_id = _codesave(cell).get("cell_id")
+        last[("id", cell_id) if isinstance(cell_id, str) else ("source", cell["source"])] = index
+    kept = sorted(last.values())
+    names = {index: key[1] if key[0] == "id" else None for key, index in last.items()}
+    executed = [{**session[i], "id": names[i] or session[i]["id"]} for i in kept]
+    code = [j for j, cell in enumerate(notebook) if cell["cell_type"] == "code"]
+    written = [notebook[j] for j in code]
+    if session_is_base:
+        found = align(executed, written, work)
+        rows, columns = kept, code
+    else:
+        found = align(written, executed, work)
+        rows, columns = code, kept
+    alignment = Alignment(
+        [(rows[i], columns[j]) for i, j in found.pairs],
+        [(rows[i], columns[j]) for i, j in found.moves],
+    )
+    return alignment, frozenset(range(len(session))).difference(kept)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What a person sees of an alignment."""
+
+    base: Sequence[Json]
+    head: Sequence[Json]
+    options: Options
+    session: bool
+    session_is_base: bool
+    superseded: frozenset[int]
+
+    def cells(self, alignment: Alignment) -> list[Json]:
+        moved_from = {i for i, _ in alignment.moves}
+        moved_to = {j: i for i, j in alignment.moves}
+        seen: list[Json] = []
+        i = j = 0
+        for p, q in [*alignment.pairs, (len(self.base), len(self.head))]:
+            seen += [self._removed(k) for k in range(i, p) if k not in moved_from]
+            for k in range(j, q):
+                seen.append(self._pair(moved_to[k], k, True) if k in moved_to else self._added(k))
+            if p < len(self.base):
+                seen.append(self._pair(p, q, False))
+            i, j = p + 1, q + 1
+        return seen
+
+    def _pair(self, i: int, j: int, moved: bool) -> Json:
+        fields = self._fields(self.base[i], self.head[j])
+        change = "moved" if moved and not self.session else "modified" if fields else "unchanged"
+        return {"change": change, "base": i, "head": j, "fields": fields}
+
+    def _removed(self, i: int) -> Json:
+        return self._alone("removed", i, None, self.base[i], self.session_is_base)
+
+    def _added(self, j: int) -> Json:
+        return self._alone("added", None, j, self.head[j], not self.session_is_base)
+
+    def _alone(
+        self, change: str, i: int | None, j: int | None, cell: Json, of_session: bool
+    ) -> Json:
+        entry: Json = {"change": change, "base": i, "head": j, "fields": []}
+        if self.session and of_session and (i if j is None else j) in self.superseded:
+            entry["superseded"] = True
+        if (
+            self.session
+            and not of_session
+            and (cell["cell_type"] != "code" or not cell["source"].strip())
+        ):
+            entry["change"] = "unchanged"  # what does not run was not left out of a run
+        return entry
+
+    def _fields(self, base: Json, head: Json) -> list[str]:
+        if base == head:
+            return []
+        fields = []
+        if base["source"] != head["source"] or base.get("attachments") != head.get("attachments"):
+            fields.append("source")
+        if self._outputs_changed(base, head):
+            fields.append("outputs")
+        if self._metadata_changed(base, head):
+            fields.append("metadata")
+        return fields
+
+    def _outputs_changed(self, base: Json, head: Json) -> bool:
+        old, new = base.get("outputs"), head.get("outputs")
+        if self.options.noise:
+            return old != new or base.get("execution_count") != head.get("execution_count")
+        if old == new or old is None or new is None:
+            return False
+        return visible_outputs(old) != visible_outputs(new)
+
+    def _metadata_changed(self, base: Json, head: Json) -> bool:
+        if self.options.noise:
+            return bool(base["metadata"] != head["metadata"] or base["id"] != head["id"])
+        if self.session:
+            return False
+        if base["metadata"] != head["metadata"] and visible_metadata(
+            base["metadata"], CELL_METADATA
+        ) != visible_metadata(head["metadata"], CELL_METADATA):
+            return True
+        return _others(base) != _others(head)
+
+
+_KNOWN = frozenset(
+    {"attachments", "cell_type", "execution_count", "id", "metadata", "outputs", "source"}
+)
+
+
+def _others(cell: Json) -> Json:
+    return {k: v for k, v in cell.items() if k not in _KNOWN}
