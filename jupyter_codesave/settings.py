@@ -119,6 +119,21 @@ def read_control(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def write_control(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Change keys of control.json in one step, and give what it says now; None drops a key."""
+    control = {**read_control(folder), **changes}
+    control = {key: value for key, value in control.items() if value is not None}
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = folder / f"{CONTROL_FILE}.{os.getpid()}.{os.urandom(4).hex()}"
+    try:
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(control, indent=1, sort_keys=True), "utf-8")
+        draft.replace(folder / CONTROL_FILE)
+    finally:
+        draft.unlink(missing_ok=True)
+    return control
+
+
 def resolve(
     *,
     explicit: Mapping[str, Any] | None = None,

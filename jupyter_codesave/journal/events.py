@@ -7,7 +7,8 @@ itself and the payload. A payload is one byte of kind and
 - `MESSAGE`: an iopub message as it went out: the number of frames (u32), the length of each (u64),
   then the frames (topic, `<IDS|MSG>`, signature, header, parent header, metadata, content,
   buffers); content may hold any bytes;
-- `EVENT`: one JSON object in UTF-8 with the key `event`, one of `EVENTS`.
+- `EVENT`: one JSON object in UTF-8 with the key `event`, one of `EVENTS`;
+- `ERASED`: zeros, where a record was that the user asked not to keep.
 
 Sequence numbers count from 0 without holes; a hole, or a `gap` event, is something lost.
 An unknown version (of MAGIC or of the `session` event) waits for a newer reader.
@@ -26,7 +27,7 @@ MAGIC = b"CSJRNL01"
 SYNC = b"\xc5\xa9CS"
 HEADER = struct.Struct("<4sIQQQ")
 _CHECKED = struct.Struct("<QQQ")
-MESSAGE, EVENT = b"M", b"E"
+MESSAGE, EVENT, ERASED = b"M", b"E", b"X"
 SUFFIX = ".journal"
 
 EVENTS = {
@@ -52,6 +53,8 @@ EVENTS = {
     "environment": "run, python, platform, packages: {name: version}, editable, gpu",
     "capture": "capture, decided_by: the recording state changed",
     "forget": "key: the execution must not be kept",
+    "skip": "cell_id, source: digest; a cell ran without being recorded, so that copies of the "
+    "notebook file have it blanked",
     "gap": "reason, lost: how many records, or null",
 }
 

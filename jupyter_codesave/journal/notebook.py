@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from ..model.digest import digest_of
 from ..model.execution import Execution, Status
 from . import events
 from .reader import Lost, Record, decode_event
@@ -43,6 +44,7 @@ class FoldedExecution:
 
     key: str
     run: str | None = None
+    number: int = 0  # within its run, from 1
     source: str | None = None
     cell_id: str | None = None
     count: int | None = None
@@ -51,7 +53,7 @@ class FoldedExecution:
     status: Status = "running"
     store_history: bool = True
     outputs: list[Output] = field(default_factory=list)
-    stored: str | None = None  # digest of the outputs while they are put away
+    stored: str | None = None  # what `load` gives the outputs back for, while they are put away
     clear_waits: bool = False
     recorded: bool = False  # an execute_input or a terminal's execution event was seen
 
@@ -64,6 +66,7 @@ class FoldedRun:
     fields: dict[str, Any]
     started: str
     keys: list[str] = field(default_factory=list)  # executions, in order
+    count: int = 0  # numbers given out; a forgotten execution leaves a hole
     end: dict[str, Any] | None = None
     ended: str | None = None
     dropped: bool = False
@@ -85,6 +88,7 @@ class Fold:
     def __init__(self, load: Callable[[str], list[Output]] | None = None) -> None:
         self.session: dict[str, Any] = {}
         self.session_end: dict[str, Any] | None = None
+        self.capture: dict[str, Any] = {}  # the last `capture` event
         self.runs: dict[str, FoldedRun] = {}
         self.executions: dict[str, FoldedExecution] = {}
         self.changed: set[str] = set()  # keys of executions
@@ -98,6 +102,9 @@ class Fold:
         self._widgets: dict[str, dict[str, Any]] = {}
         self._skipped: set[str] = set()
         self._seen: set[str] = set()
+        self.forgotten: dict[str, tuple[str, int]] = {}  # key → run and number
+        self.skipped_ids: set[str] = set()  # notebook cells that must not be kept
+        self.skipped_sources: set[str] = set()  # digests of such sources
 
     def feed(self, item: Record | Lost) -> None:
         """Take the next record (or what could not be read) into account."""
@@ -141,6 +148,9 @@ class Fold:
     def _on_session_end(self, fields: dict[str, Any], time: str) -> None:
         self.session_end = {**fields, "time": time}
 
+    def _on_capture(self, fields: dict[str, Any], _time: str) -> None:
+        self.capture = fields
+
     def _on_run(self, fields: dict[str, Any], time: str) -> None:
         run = FoldedRun(fields["run"], fields, time)
         previous = self.runs.get(self._run or "")
@@ -152,8 +162,6 @@ class Fold:
             self._place(adopted, run.id)
             if not previous.keys and not previous.fields.get("explicit"):
                 previous.dropped = True
-        elif fields.get("adopts") and adopted is None:
-            run.fields = {**fields, "adopts_later": fields["adopts"]}
 
     def _on_run_end(self, fields: dict[str, Any], time: str) -> None:
         run = self.runs.get(fields.get("run") or "")
@@ -235,7 +243,19 @@ class Fold:
         cell = self.executions.pop(fields["key"], None)
         if cell is not None and (run := self.runs.get(cell.run or "")):
             run.keys.remove(cell.key)
-            self.changed.add(cell.key)
+            self.changed.discard(cell.key)
+            self.forgotten[cell.key] = (run.id, cell.number)
+        if cell is not None:
+            self._skip(cell.cell_id, digest_of((cell.source or "").encode("utf-8", "replace")))
+
+    def _on_skip(self, fields: dict[str, Any], _time: str) -> None:
+        self._skip(fields.get("cell_id"), fields.get("source"))
+
+    def _skip(self, cell_id: str | None, source: str | None) -> None:
+        if cell_id:
+            self.skipped_ids.add(cell_id)
+        if source:
+            self.skipped_sources.add(source)
 
     def _on_gap(self, fields: dict[str, Any], _time: str) -> None:
         self._gap(str(fields.get("reason")))
@@ -251,7 +271,7 @@ class Fold:
             _json(frames[start + 2]),
             _json(frames[start + 4]),
         )
-        if (msg_id := header.get("msg_id")) in self._seen:
+        if (msg_id := str(header.get("msg_id"))) in self._seen:
             return
         self._seen.add(msg_id)
         kind, key = header.get("msg_type"), parent.get("msg_id")
@@ -352,8 +372,10 @@ class Fold:
             return
         if (old := self.runs.get(cell.run or "")) and cell.key in old.keys:
             old.keys.remove(cell.key)
-        cell.run = run_id
-        self.runs[run_id].keys.append(cell.key)
+        run = self.runs[run_id]
+        run.count += 1
+        cell.run, cell.number = run_id, run.count
+        run.keys.append(cell.key)
         self.changed.add(cell.key)
 
     def _outputs(self, cell: FoldedExecution) -> list[Output]:
@@ -413,11 +435,10 @@ class Fold:
         if run := self.runs.get(self._run or next(reversed(self.runs), "")):
             run.gaps.append(reason)
 
-    def put_away(self, key: str, digest: str) -> None:
-        """Forget an execution's outputs: they are stored under `digest` now."""
+    def put_away(self, key: str, place: str) -> None:
+        """Let go of an execution's outputs: `load` gives them back for `place` from now on."""
         cell = self.executions[key]
-        if not cell.clear_waits:
-            cell.outputs, cell.stored = [], digest
+        cell.outputs, cell.stored = [], place
 
     # -- what comes out -------------------------------------------------------------------------
 
@@ -433,11 +454,12 @@ class Fold:
         cells = (self.executions.get(key) for key in self.runs[run_id].keys)
         return [cell for cell in cells if cell is not None and cell.recorded]
 
-    def execution(self, run_id: str, number: int, cell: FoldedExecution) -> Execution:
-        """Give the frozen value of a run's `number`-th execution."""
+    def execution(self, key: str) -> Execution:
+        """Give the frozen value of an execution."""
+        cell = self.executions[key]
         return Execution(
-            run=run_id,
-            number=number,
+            run=cell.run or "",
+            number=cell.number,
             key=cell.key,
             source=cell.source or "",
             started=cell.started,
@@ -446,7 +468,6 @@ class Fold:
             cell_id=cell.cell_id,
             execution_count=cell.count,
             store_history=cell.store_history,
-            outputs=cell.stored,
         )
 
     def notebook(self, run_id: str) -> dict[str, Any]:
@@ -454,10 +475,10 @@ class Fold:
         cells: list[dict[str, Any]] = []
         ids: dict[str, int] = {}
         shown: set[str] = set()
-        for number, cell in enumerate(self.listed(run_id), 1):
+        for cell in self.listed(run_id):
             outputs = self.outputs_of(cell.key)
             shown.update(_views(outputs))
-            cells.append(session_cell(self.execution(run_id, number, cell), outputs, ids))
+            cells.append(session_cell(self.execution(cell.key), outputs, ids))
         metadata: dict[str, Any] = {
             "kernelspec": self.session.get("kernelspec")
             or {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -534,7 +555,7 @@ def dump_notebook(notebook: dict[str, Any]) -> bytes:
 
 
 def dump_outputs(outputs: list[Output]) -> bytes:
-    """Give the bytes under which an execution's outputs are stored."""
+    """Give the bytes under which an execution's outputs are put away."""
     text = json.dumps(outputs, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return text.encode("utf-8", "replace")
 

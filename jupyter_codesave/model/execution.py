@@ -10,7 +10,7 @@ Status = Literal["ok", "error", "aborted", "running", "unknown"]
 
 @dataclass(frozen=True)
 class Execution:
-    """One running of one cell, without its outputs (those lie in a blob, named by `outputs`).
+    """One running of one cell, without its outputs (those lie in the run's session notebook).
 
     `number` counts from 1 within the run; `key` is the msg_id of the execute request (kernels) or
     a session-wide counter (terminals); times are ISO 8601 in UTC.
@@ -26,4 +26,3 @@ class Execution:
     cell_id: str | None = None
     execution_count: int | None = None
     store_history: bool = True
-    outputs: str | None = None  # digest of the JSON list of nbformat outputs

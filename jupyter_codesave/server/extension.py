@@ -1,0 +1,174 @@
+"""Wiring: the server extension puts routes, workers, the follower and events together."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from tornado.ioloop import IOLoop
+
+from .._version import __version__
+from ..settings import (
+    CodeSave,
+    Setting,
+    SettingsError,
+    StoreSettings,
+    data_dir,
+    read_control,
+    resolve,
+    write_control,
+)
+from .follower import Follower
+from .routes import routes
+from .workers import MEMORY_LIMIT, Pool
+
+RUN_SCHEMA = "https://events.jupyter.org/codesave/run/v1"
+STATUS_SCHEMA = "https://events.jupyter.org/codesave/status/v1"
+_SECRETS = ("CODESAVE_DATABASE_URL", "CODESAVE_ARTIFACT_URL")
+
+
+class CodeSaveServer:
+    """What the routes and the follower share in one Jupyter server."""
+
+    def __init__(self, app: ServerApp) -> None:
+        self.app = app
+        self.folder: Path = data_dir()
+        self.root = os.path.abspath(os.path.expanduser(getattr(app, "root_dir", "") or ""))
+        self.config = (CodeSave(parent=app), StoreSettings(parent=app))
+        environment = {**os.environ, "CODESAVE_SERVER_ROOT": self.root, **self._configured()}
+        for name in _SECRETS:  # kernels inherit our environment, and never see a credential
+            os.environ.pop(name, None)
+        self.ingests = Pool(1, environment)
+        self.reads = Pool(1, environment)
+        self.diffs = Pool(2, environment, MEMORY_LIMIT)
+        self.follower = Follower(self, app.log)
+
+    async def start(self) -> None:
+        """Tell kernels about this server's root, and begin to follow the journals."""
+        try:
+            roots = [
+                root for root in read_control(self.folder).get("roots", []) if root != self.root
+            ]
+            write_control(self.folder, roots=[self.root, *roots][:20])
+        except OSError as error:
+            self.app.log.warning(
+                "jupyter_codesave: %s cannot be written (%s): nothing is recorded; "
+                "set CODESAVE_DIR to a folder that can",
+                self.folder,
+                error.strerror,
+            )
+        self.follower.start()
+
+    def stop(self) -> None:
+        """End the workers; journals wait for the next server or command."""
+        self.follower.stop()
+        for pool in (self.ingests, self.reads, self.diffs):
+            pool.close()
+
+    # -- what is recorded -----------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """Give the shape of `status`."""
+        settings = self._resolve()
+        capture, automatic = settings["capture"], settings["automatic"]
+        deciding = automatic if automatic.value is False and capture.value != "off" else capture
+        return {
+            "capture": capture.value,
+            "automatic": automatic.value,
+            "decided_by": deciding.source,
+            "dir": str(self.folder),
+            **json.loads(await self.reads.call("size")),
+            "recording": list(self.follower.sessions.values()),
+            "version": __version__,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Give every setting with its source and whether it is locked."""
+        secret = ("database_url", "artifact_url")
+        return {
+            name: {"value": setting.value, "source": setting.source, "locked": setting.locked}
+            for name, setting in self._resolve().items()
+            if name not in secret
+        }
+
+    def set_user(self, changes: dict[str, Any]) -> None:
+        """Change user settings; null takes one back. Effective at once in running kernels."""
+        user = {**(read_control(self.folder).get("user") or {}), **changes}
+        user = {key: value for key, value in user.items() if value is not None}
+        current = self._resolve()
+        for key in changes:
+            if key in current and current[key].locked:
+                raise SettingsError(
+                    f"the setting {key} is locked by {current[key].source}; ask its administrator"
+                )
+        resolve(explicit=user)  # refuses unknown keys and bad values
+        write_control(self.folder, user=user)
+        self.emit_status(
+            {"state": "off" if self._resolve()["capture"].value == "off" else "recording"}
+        )
+
+    def _resolve(self) -> dict[str, Setting]:
+        settings = resolve(base=self.config[0])
+        stored = resolve(base=self.config[1])
+        own = StoreSettings.class_own_traits(config=True)
+        return {name: (stored if name in own else settings)[name] for name in settings}
+
+    def _configured(self) -> dict[str, str]:
+        """Give what the server's own config says of the store, as workers read it."""
+        return {
+            f"CODESAVE_{name.upper()}": str(getattr(self.config[1], name))
+            for name, trait in StoreSettings.class_own_traits(config=True).items()
+            if getattr(self.config[1], name) != trait.default_value
+        }
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def emit(self, action: str, run: dict[str, Any]) -> None:
+        """Tell the browser what happened to a run."""
+        data = {
+            "run": run["id"],
+            "action": action,
+            "state": run["state"],
+            "notebook": run["notebook"],
+        }
+        self.app.event_logger.emit(schema_id=RUN_SCHEMA, data=data)
+
+    def emit_status(self, entry: dict[str, Any]) -> None:
+        """Tell the browser that a recording state changed."""
+        data = {key: entry.get(key) for key in ("state", "notebook", "kernel_id", "reason")}
+        self.app.event_logger.emit(schema_id=STATUS_SCHEMA, data=data)
+
+
+def _watch_metadata(codesave: CodeSaveServer) -> Any:
+    def pre_save(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:
+        """Tell kernels what a notebook's metadata says of recording, as soon as it is saved."""
+        if model.get("type") != "notebook" or not isinstance(model.get("content"), dict):
+            return
+        said = model["content"].get("metadata", {}).get("codesave")
+        capture = said.get("capture") if isinstance(said, dict) else None
+        where = os.path.join(codesave.root, *path.strip("/").split("/"))
+        notebooks = read_control(codesave.folder).get("notebooks") or {}
+        wanted = {"capture": capture} if capture in ("off", "sources") else None
+        if notebooks.get(where) != wanted:
+            notebooks.pop(where, None)
+            if wanted:
+                notebooks[where] = wanted
+            write_control(codesave.folder, notebooks=notebooks or None)
+
+    return pre_save
+
+
+def _load_jupyter_server_extension(app: ServerApp) -> None:
+    """Enable code saving in a Jupyter server."""
+    codesave = CodeSaveServer(app)
+    here = Path(__file__).parent
+    for schema in ("events.yaml", "status.yaml"):
+        app.event_logger.register_event_schema(here / schema)
+    app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], codesave))
+    app.web_app.settings["codesave"] = codesave
+    if hasattr(app.contents_manager, "register_pre_save_hook"):
+        app.contents_manager.register_pre_save_hook(_watch_metadata(codesave))
+    IOLoop.current().add_callback(codesave.start)

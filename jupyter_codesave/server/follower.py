@@ -1,0 +1,88 @@
+"""Follows the journals: what grows is ingested by a worker, what changed goes out as events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CodeSaveError
+from ..journal.events import SUFFIX
+
+if TYPE_CHECKING:
+    from .extension import CodeSaveServer
+
+RESCAN = 5.0  # seconds; finds dead writers, and growth where the file system tells nothing
+
+
+class Follower:
+    """Keeps the store up with the journals while the server runs."""
+
+    def __init__(self, codesave: CodeSaveServer, log: logging.Logger) -> None:
+        self._codesave, self._log = codesave, log
+        self._folder = codesave.folder / "journal"
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ingesting = asyncio.Lock()
+        self.sessions: dict[str, dict[str, Any]] = {}  # of live journals, by session
+
+    def start(self) -> None:
+        """Begin to follow; returns at once."""
+        self._tasks = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._rescan())]
+
+    def stop(self) -> None:
+        """Stop following; journals stay as they are."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def ingest(self, paths: list[Path] | None = None, commit: bool = False) -> None:
+        """Ingest these journals, or all that wait, and tell of every change."""
+        async with self._ingesting:
+            names = None if paths is None else [str(path) for path in paths]
+            try:
+                answer = await self._codesave.ingests.call("ingest", paths=names, commit=commit)
+            except CodeSaveError as error:
+                self._log.warning("jupyter_codesave: nothing could be ingested: %s", error)
+                return
+        found = json.loads(answer)
+        for error in found["errors"]:
+            self._log.warning("jupyter_codesave: %(journal)s was not ingested: %(message)s", error)
+        self._tell(found["sessions"])
+        for change in found["changes"]:
+            self._codesave.emit(change["action"], change["run"])
+
+    def _tell(self, sessions: list[dict[str, Any]]) -> None:
+        before, self.sessions = self.sessions, {entry["session"]: entry for entry in sessions}
+        for session, entry in self.sessions.items():
+            if before.get(session, {}).get("state") != entry["state"]:
+                self._codesave.emit_status(entry)
+
+    async def _watch(self) -> None:
+        from watchfiles import awatch
+
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            async for changes in awatch(
+                self._folder,
+                watch_filter=lambda _, path: path.endswith(SUFFIX),
+                debounce=400,
+                step=100,
+                recursive=False,
+            ):
+                await self.ingest(sorted({Path(path) for _, path in changes}))
+        except (OSError, RuntimeError) as error:
+            self._log.warning(
+                "jupyter_codesave: %s cannot be watched (%s); it is looked at every %g s instead",
+                self._folder,
+                error,
+                RESCAN,
+            )
+
+    async def _rescan(self) -> None:
+        while True:
+            if next(self._folder.glob("*" + SUFFIX), None) is not None or self.sessions:
+                await self.ingest()
+            await asyncio.sleep(RESCAN)

@@ -1,0 +1,238 @@
+"""The JSON shapes that HTTP answers with, made in worker processes; nothing here knows tornado."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..diff.normalize import normalize
+from ..diff.notebooks import Options, whole_cells
+from ..diff.trees import Files, Side, compare
+from ..errors import CodeSaveError, NotFoundError, UsageError
+from ..ingest import Code, Ingest
+from ..model.reference import PathReference, parse_reference
+from ..model.run import Run
+from ..settings import data_dir, resolve
+from ..store import Store
+
+_CHUNK = 1 << 20
+Contents = Mapping[str, Mapping[str, bytes]]  # reference → file name → bytes
+
+
+class Payloads:
+    """Answers calls out of a store that it opens once; one for a worker process."""
+
+    def __init__(self) -> None:
+        self.root = os.environ.get("CODESAVE_SERVER_ROOT", "")
+        self.store = Store.open(data_dir(), resolve())
+        self.ingest_ = Ingest(self.store)
+
+    # -- ingest ---------------------------------------------------------------------------------
+
+    def ingest(self, paths: Sequence[str] | None = None, commit: bool = False) -> dict[str, Any]:
+        """Ingest these journals, or all that wait; tell what changed and what failed."""
+        journals = self.ingest_.waiting() if paths is None else [Path(path) for path in paths]
+        changes, errors = [], []
+        for path in journals:
+            try:
+                for change in self.ingest_.step(path, commit=commit):
+                    changes.append({"action": change.action, "run": self._summary(change.run)})
+            except (CodeSaveError, OSError) as error:
+                errors.append({"journal": str(path), "message": str(error)})
+        sessions = [
+            {**entry, "notebook": self._contents_path(entry["notebook"])}
+            for entry in self.ingest_.sessions()
+        ]
+        return {"changes": changes, "errors": errors, "sessions": sessions}
+
+    def size(self) -> dict[str, Any]:
+        """Give what the store uses and may use, in bytes, and how many journals wait."""
+        return {
+            "size": self.store.size(),
+            "budget": self.store.budget(),
+            "waiting": len(self.ingest_.waiting()),
+        }
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    def runs(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        project: str | None = None,
+        notebook: str | None = None,
+        state: str | None = None,
+        q: str | None = None,
+    ) -> dict[str, Any]:
+        """List runs, newest first, a page at a time; `notebook` is a contents path."""
+        if notebook and self.root and not os.path.isabs(notebook):
+            notebook = os.path.join(self.root, *notebook.split("/"))
+        page = self.store.runs(
+            project=project, notebook=notebook, state=state, q=q, limit=limit, cursor=cursor
+        )
+        return {"runs": [self._summary(run) for run in page.items], "next": page.next}
+
+    def run(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Give one run whole."""
+        run = self.store.run(id)
+        return {**self.ingest_.details(run), "notebook": self._contents_path(run.notebook)}
+
+    def update_run(self, id: str, changes: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """Change a run's name, tags or notes."""
+        known = {"name": str, "tags": list, "notes": (str, type(None))}
+        for key, value in changes.items():
+            if key not in known or not isinstance(value, known[key]):  # type: ignore[arg-type]
+                raise UsageError(f"a run's {key} cannot be {value!r}; name, tags and notes change")
+        if not all(isinstance(tag, str) for tag in changes.get("tags", ())):
+            raise UsageError("tags are a list of strings")
+        return self._summary(self.store.update_run(self.store.run(id).id, **changes))
+
+    def delete_run(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Delete a run until it is restored or purged."""
+        run = self.store.run(id)
+        self.store.delete(run.id)
+        return self._summary(run)
+
+    def restore_run(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Bring a deleted run back."""
+        self.store.restore(id)
+        return self._summary(self.store.run(id))
+
+    def notebook(self, id: str) -> bytes:  # noqa: A002
+        """Give a run's session notebook, as untrusted JSON."""
+        notebook = json.loads(self.ingest_.session_notebook(self.store.run(id)))
+        return json.dumps(_untrusted(notebook)).encode()
+
+    # -- artifacts ------------------------------------------------------------------------------
+
+    def artifacts(self) -> list[dict[str, Any]]:
+        """List every series with its versions."""
+        return [artifact.summary() for artifact in self.store.artifacts()]
+
+    def artifact(self, name: str, version: str) -> dict[str, Any]:
+        """Give one version and its files."""
+        found = self.store.version(name, version)
+        files = [
+            {"path": path, "digest": entry.digest, "size": entry.size}
+            for path, entry in self.store.manifest(found.digest)
+        ]
+        return {"artifact": found.artifact, **found.summary(), "files": files}
+
+    def artifact_file(self, name: str, version: str, path: str) -> Iterator[bytes]:
+        """Stream one file of a version."""
+        manifest = self.store.manifest(self.store.version(name, version).digest)
+        if path not in manifest.entries:
+            raise NotFoundError(f"{name}:{version} holds no file {path!r}")
+        return self._stream(manifest.entries[path].digest)
+
+    def blob(self, digest: str, run: str) -> Iterator[bytes]:
+        """Stream a blob, but only one that the run or its versions name."""
+        found = self.store.run(run)
+        manifests = [self.store.files(found.id)]
+        manifests += [self.store.manifest(v.digest) for v in self.store.versions_of(found.id)]
+        if not any(entry.digest == digest for manifest in manifests for _, entry in manifest):
+            raise NotFoundError(f"the run {found.id} names no blob {digest}")
+        return self._stream(digest)
+
+    # -- diffs ----------------------------------------------------------------------------------
+
+    def diff(
+        self,
+        base: str,
+        head: str,
+        contents: Contents,
+        path: str | None = None,
+        notebooks: str = "none",
+        outputs: bool = True,
+        metadata: bool = True,
+        noise: bool = False,
+    ) -> dict[str, Any]:
+        """Compare what two references stand for."""
+        options = Options(outputs=outputs, metadata=metadata, noise=noise)
+        return compare(
+            self._side(base, contents),
+            self._side(head, contents),
+            options=options,
+            path=path,
+            notebooks=notebooks,
+            texts=path is not None,
+        )
+
+    def diff_cells(
+        self, base: str, head: str, contents: Contents, path: str, side: str, indices: list[int]
+    ) -> dict[str, Any]:
+        """Give whole cells of one side's normal form."""
+        code = self._code(base if side == "base" else head, contents)
+        return {"cells": whole_cells(normalize(code.read(path)), indices)}
+
+    def diff_texts(self, base: str, head: str, notebooks: str = "full") -> dict[str, Any]:
+        """Compare two notebooks given as text."""
+        sides = []
+        for name, text in (("base", base), ("head", head)):
+            normalize(text)  # a side that is no notebook is the caller's mistake, not a text
+            files = Files({"notebook.ipynb": text.encode("utf-8", "surrogatepass")})
+            sides.append(Side(name, files, "path"))
+        return compare(*sides, notebooks=notebooks)
+
+    def search(self, q: str, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
+        """Find a text in the sources of all executions."""
+        page = self.store.search(q, limit=limit, cursor=cursor)
+        hits = [
+            {
+                "run": hit.run,
+                "execution": hit.execution,
+                "source": hit.source,
+                "started": hit.started,
+            }
+            for hit in page.items
+        ]
+        return {"results": hits, "next": page.next}
+
+    # -- pieces ---------------------------------------------------------------------------------
+
+    def _code(self, reference: str, contents: Contents) -> Code:
+        parsed = parse_reference(reference, lambda path: reference in contents)
+        if isinstance(parsed, PathReference) or reference in contents:
+            found = contents.get(reference)
+            if found is None:
+                raise NotFoundError(f"there is no file {reference} in this server's contents")
+            return self.ingest_.code("./" + reference, read_path=lambda _: found)
+        return self.ingest_.code(reference)
+
+    def _side(self, reference: str, contents: Contents) -> Side:
+        code = self._code(reference, contents)
+        run = None
+        if code.run is not None:
+            run = {**code.run, "notebook": self._contents_path(code.run.get("notebook"))}
+        title = code.title.removeprefix("./")
+        return Side(ref=reference, tree=code, kind=code.kind, title=title, run=run)
+
+    def _stream(self, digest: str) -> Iterator[bytes]:
+        with contextlib.closing(self.store.open_blob(digest)) as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def _summary(self, run: Run) -> dict[str, Any]:
+        return {**run.summary(), "notebook": self._contents_path(run.notebook)}
+
+    def _contents_path(self, path: str | None) -> str | None:
+        """Map an absolute path to a contents path where it lies below the server's root."""
+        if path and self.root and os.path.isabs(path):
+            with contextlib.suppress(ValueError):
+                relative = Path(path).relative_to(self.root)
+                return relative.as_posix()
+        return path
+
+
+def _untrusted(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Strip the flags by which stored JSON would call itself trusted."""
+    for holder in (notebook, *notebook.get("cells", ())):
+        metadata = holder.get("metadata")
+        if isinstance(metadata, dict):
+            metadata.pop("trusted", None)
+    notebook.get("metadata", {}).pop("signature", None)
+    return notebook

@@ -1,0 +1,371 @@
+"""HTTP only: what is asked goes to a worker, what it answers goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import ensure_async, url_path_join
+from tornado import web
+
+from ..errors import CodeSaveError, NotFoundError, UsageError
+from ..model.reference import PathReference, parse_reference
+
+if TYPE_CHECKING:
+    from .extension import CodeSaveServer
+
+RESOURCE = "codesave"
+_DIFF_TIMEOUT = 120.0
+
+
+class CodeSaveHandler(APIHandler):
+    """What every route shares: who may come in, errors as JSON, work in a worker."""
+
+    auth_resource = RESOURCE
+    codesave: CodeSaveServer
+    _task: asyncio.Task[Any] | None = None
+
+    def initialize(self, codesave: CodeSaveServer) -> None:
+        self.codesave = codesave
+
+    async def answer(self, work: Awaitable[Any]) -> None:
+        """Send what `work` gives as JSON; when the browser goes, the work ends."""
+        try:
+            self._task = asyncio.ensure_future(work)
+            found = await self._task
+            self.set_header("Content-Type", "application/json")
+            self.finish(found if isinstance(found, bytes) else json.dumps(found))
+        except asyncio.CancelledError:
+            if self._task is None or not self._task.cancelled():
+                raise
+        except CodeSaveError as error:
+            self.refuse(error)
+
+    async def download(self, frames: AsyncIterator[bytes], name: str) -> None:
+        """Stream bytes that nothing may show or run: they are stored, so they are untrusted."""
+        started = False
+        try:
+            async with contextlib.aclosing(frames) as stream:  # type: ignore[type-var]
+                async for frame in stream:
+                    if not started:
+                        self._as_attachment(name)
+                        started = True
+                    self.write(frame)
+                    await self.flush()
+            if not started:
+                self._as_attachment(name)
+            self.finish()
+        except CodeSaveError as error:
+            if started:
+                raise
+            self.refuse(error)
+
+    def _as_attachment(self, name: str) -> None:
+        self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+        self.set_attachment_header(os.path.basename(name) or "file")
+
+    def refuse(self, error: CodeSaveError) -> None:
+        """Answer with an error's message and reason."""
+        self.set_status(error.status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps({"message": str(error), "reason": error.reason}))
+
+    def on_connection_close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        super().on_connection_close()
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Read a switch of the query: 0 or 1."""
+        return self.get_query_argument(name, "1" if default else "0") not in ("0", "false", "")
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        """Read a number of the query, kept within its bounds."""
+        text = self.get_query_argument(name, str(default))
+        try:
+            return min(max(float(text), least), most)
+        except ValueError:
+            raise web.HTTPError(400, f"{name} cannot be {text!r}: give a number") from None
+
+    def body(self) -> dict[str, Any]:
+        """Read the JSON object of the request's body."""
+        found = self.get_json_body()
+        if not isinstance(found, dict):
+            raise web.HTTPError(400, "the body must be a JSON object")
+        return found
+
+
+class StatusHandler(CodeSaveHandler):
+    """`status`: what is recorded, why, and where it lies."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.answer(self.codesave.status())
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        self.codesave.set_user({"capture": self.body().get("capture")})
+        await self.answer(self.codesave.status())
+
+
+class SettingsHandler(CodeSaveHandler):
+    """`settings`: each value, where it came from, and whether it is locked."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.answer(self._settings({}))
+
+    @web.authenticated
+    @authorized
+    async def put(self) -> None:
+        await self.answer(self._settings(self.body()))
+
+    async def _settings(self, changes: dict[str, Any]) -> dict[str, Any]:
+        if changes:
+            self.codesave.set_user(changes)
+        return self.codesave.settings()
+
+
+class RunsHandler(CodeSaveHandler):
+    """`runs`: a page of runs, newest first."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        names = ("cursor", "project", "notebook", "state", "q")
+        query = {name: self.get_query_argument(name, None) or None for name in names}
+        limit = int(self.number("limit", 50, 1, 1000))
+        await self.answer(self.codesave.reads.call("runs", limit=limit, **query))
+
+
+class RunHandler(CodeSaveHandler):
+    """`runs/ID`: one run."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, run: str) -> None:
+        await self.answer(self.codesave.reads.call("run", id=run))
+
+    @web.authenticated
+    @authorized
+    async def patch(self, run: str) -> None:
+        await self.answer(self._change("update_run", "updated", id=run, changes=self.body()))
+
+    @web.authenticated
+    @authorized
+    async def delete(self, run: str) -> None:
+        try:
+            await self._change("delete_run", "deleted", id=run)
+        except CodeSaveError as error:
+            self.refuse(error)
+        else:
+            self.set_status(204)
+            self.finish()
+
+    async def _change(self, call: str, action: str, **args: Any) -> bytes:
+        answer = await self.codesave.reads.call(call, **args)
+        self.codesave.emit(action, json.loads(answer))
+        return answer
+
+
+class RestoreHandler(RunHandler):
+    """`runs/ID/restore`: bring a deleted run back."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, run: str) -> None:
+        await self.answer(self._change("restore_run", "restored", id=run))
+
+
+class NotebookHandler(CodeSaveHandler):
+    """`runs/ID/notebook`: the session notebook."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, run: str) -> None:
+        await self.answer(self.codesave.reads.call("notebook", id=run))
+
+
+class ArtifactsHandler(CodeSaveHandler):
+    """`artifacts`: every series."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.answer(self.codesave.reads.call("artifacts"))
+
+
+class ArtifactHandler(CodeSaveHandler):
+    """`artifacts/NAME/VERSION`: one version and its files."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str, version: str) -> None:
+        await self.answer(self.codesave.reads.call("artifact", name=name, version=version))
+
+
+class ArtifactFileHandler(CodeSaveHandler):
+    """`artifacts/NAME/VERSION/files/PATH`: the bytes of one file."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str, version: str, path: str) -> None:
+        pool = self.codesave.reads
+        await self.download(
+            pool.stream("artifact_file", name=name, version=version, path=path), path
+        )
+
+
+class BlobHandler(CodeSaveHandler):
+    """`blobs/DIGEST?run=`: a blob that the run names."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, digest: str) -> None:
+        run = self.get_query_argument("run")
+        await self.download(self.codesave.reads.stream("blob", digest=digest, run=run), digest)
+
+
+class DiffHandler(CodeSaveHandler):
+    """`diff`: two saved codes, compared in a worker that ends when the browser goes."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.answer(self._diff())
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        body = self.body()
+        texts = {side: body.get(side) for side in ("base", "head")}
+        if not all(isinstance(text, str) for text in texts.values()):
+            raise web.HTTPError(400, "base and head must be the text of a notebook each")
+        notebooks = body.get("notebooks", "full")
+        await self.answer(
+            self.codesave.diffs.call("diff_texts", _DIFF_TIMEOUT, notebooks=notebooks, **texts)
+        )
+
+    async def _diff(self) -> bytes:
+        base, head = self.get_query_argument("base"), self.get_query_argument("head")
+        notebooks = self.get_query_argument("notebooks", "none")
+        if notebooks not in ("none", "touched", "full"):
+            raise UsageError(f"notebooks cannot be {notebooks!r}: none, touched or full")
+        return await self.codesave.diffs.call(
+            "diff",
+            self.number("timeout", _DIFF_TIMEOUT, 0.1, 3600),
+            base=base,
+            head=head,
+            contents=await self.contents(base, head),
+            path=self.get_query_argument("path", None),
+            notebooks=notebooks,
+            outputs=self.flag("outputs", True),
+            metadata=self.flag("metadata", True),
+            noise=self.flag("noise", False),
+        )
+
+    async def contents(self, *references: str) -> dict[str, dict[str, bytes]]:
+        """Read those references that are paths, through the ContentsManager."""
+        found = {}
+        for reference in references:
+            path = reference.removeprefix("./").strip("/")
+            exists = await ensure_async(self.contents_manager.file_exists(path))
+            parsed = parse_reference(reference, lambda _, exists=exists: exists)
+            if not isinstance(parsed, PathReference):
+                continue
+            if not exists:
+                raise NotFoundError(
+                    f"there is no file {path!r} in this server's contents; "
+                    "give a path relative to its root folder"
+                )
+            model = await ensure_async(self.contents_manager.get(path, content=True, type="file"))
+            data = model["content"]
+            if model.get("format") == "base64":
+                import base64
+
+                raw = base64.b64decode(data)
+            else:
+                raw = data.encode("utf-8", "surrogatepass")
+            found[reference] = {path.rsplit("/", 1)[-1]: raw}
+        return found
+
+
+class DiffCellsHandler(DiffHandler):
+    """`diff/cells`: whole cells of a side, fetched when they are looked at."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.answer(self._cells())
+
+    async def _cells(self) -> bytes:
+        base, head = self.get_query_argument("base"), self.get_query_argument("head")
+        side = self.get_query_argument("side")
+        text = self.get_query_argument("indices")
+        try:
+            indices = [int(number) for number in text.split(",") if number]
+        except ValueError:
+            raise UsageError(f"indices cannot be {text!r}: give numbers with commas") from None
+        if side not in ("base", "head"):
+            raise UsageError(f"side cannot be {side!r}: base or head")
+        return await self.codesave.diffs.call(
+            "diff_cells",
+            _DIFF_TIMEOUT,
+            base=base,
+            head=head,
+            contents=await self.contents(base if side == "base" else head),
+            path=self.get_query_argument("path"),
+            side=side,
+            indices=indices,
+        )
+
+
+class SearchHandler(CodeSaveHandler):
+    """`search`: a text in the sources of all executions."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.answer(
+            self.codesave.reads.call(
+                "search",
+                q=self.get_query_argument("q"),
+                limit=int(self.number("limit", 50, 1, 1000)),
+                cursor=self.get_query_argument("cursor", None) or None,
+            )
+        )
+
+
+def routes(base_url: str, codesave: CodeSaveServer) -> list[Any]:
+    """Give the routes below `base_url`."""
+    name, version = r"([A-Za-z0-9._-]+)", r"([A-Za-z0-9._-]+)"
+    table: list[tuple[str, Callable[..., Any]]] = [
+        ("status", StatusHandler),
+        ("settings", SettingsHandler),
+        ("runs", RunsHandler),
+        (r"runs/([0-9a-z]+)", RunHandler),
+        (r"runs/([0-9a-z]+)/restore", RestoreHandler),
+        (r"runs/([0-9a-z]+)/notebook", NotebookHandler),
+        ("artifacts", ArtifactsHandler),
+        (rf"artifacts/{name}/{version}", ArtifactHandler),
+        (rf"artifacts/{name}/{version}/files/(.+)", ArtifactFileHandler),
+        (r"blobs/(sha256:[0-9a-f]{64})", BlobHandler),
+        ("diff", DiffHandler),
+        ("diff/cells", DiffCellsHandler),
+        ("search", SearchHandler),
+    ]
+    return [
+        (url_path_join(base_url, "codesave", "api", path), handler, {"codesave": codesave})
+        for path, handler in table
+    ]
