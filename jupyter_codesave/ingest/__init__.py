@@ -1,0 +1,193 @@
+"""Journal → store: idempotent, resumable, and one filter through which every byte passes.
+
+Only ingest commits. It may be killed at any moment and run by several processes: a lock per
+journal lets one in at a time, rows are upserts, blobs are named by their digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ..blobs.local import LocalBlobs
+from ..errors import CodeSaveError, NotFoundError
+from ..journal import events
+from ..journal.notebook import dump_notebook
+from ..model.artifact import SESSION_NOTEBOOK
+from ..model.manifest import Entry, Manifest
+from ..model.reference import PathReference, RecentReference, RunReference, parse_reference
+from ..model.run import Run
+from ..store import Store
+from .code import Code, in_memory, newest, read_disk, run_title
+from .liveness import alive, locked
+from .session import Change, SessionIngest
+
+__all__ = ["Change", "Code", "Ingest"]
+
+
+class Ingest:
+    """Brings journals into a store; one for a process, which keeps the folds of live journals."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.journals = store.folder / "journal"
+        self.spool = LocalBlobs(store.folder / "spool")
+        self._live: dict[Path, SessionIngest] = {}
+
+    def waiting(self) -> list[Path]:
+        """Name the journals that hold what the store does not have, or that a dead writer left."""
+        found = []
+        for path in sorted(self.journals.glob("*" + events.SUFFIX)):
+            state = self.store.journal_state(path.stem)
+            with contextlib.suppress(FileNotFoundError):
+                grown = state is None or state.offset < path.stat().st_size
+                if grown or not alive(path):
+                    found.append(path)
+        return found
+
+    def all(
+        self,
+        progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
+        on_error: Callable[[Path, CodeSaveError], None] | None = None,
+    ) -> list[Change]:
+        """Ingest every journal that waits; one that cannot be read keeps nothing else from it."""
+        changes = []
+        for path in progress(self.waiting()):
+            try:
+                changes += self.step(path)
+            except CodeSaveError as error:
+                if on_error is not None:
+                    on_error(path, error)
+        return changes
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Tell what the live sessions that this process follows are recording."""
+        found = []
+        for path, journal in self._live.items():
+            fold = journal.fold
+            notebook = next((r.fields.get("notebook") for r in reversed(fold.runs.values())), None)
+            off = fold.capture.get("capture") == "off"
+            found.append(
+                {
+                    "session": path.stem,
+                    "notebook": notebook,
+                    "kernel_id": fold.session.get("kernel_id"),
+                    "state": "off" if off else "recording",
+                    "by": fold.session.get("by", "kernel"),
+                    "reason": fold.capture.get("decided_by"),
+                }
+            )
+        return found
+
+    def step(self, path: Path, *, commit: bool = False) -> list[Change]:
+        """Ingest one journal up to its present end; `commit` makes versions of running runs.
+
+        Raises UnavailableError for a journal of a newer version and DamagedError for a file that
+        is no journal; both stay where they are.
+        """
+        with locked(path):
+            if not path.exists():
+                self._live.pop(path, None)
+                return []
+            journal = self._live.get(path)
+            if journal is None:
+                journal = self._live[path] = SessionIngest(path, self.store, self.spool)
+            changes = journal.step(commit)
+            if journal.over and journal.seal():
+                del self._live[path]
+        return changes
+
+    def session_notebook(self, run: Run) -> bytes:
+        """Give the run's session notebook: its present state while the run is running."""
+        if (live := self._session_of(run)) is not None and run.id in live.fold.runs:
+            return dump_notebook(live.fold.notebook(run.id))
+        for version in self.store.versions_of(run.id):
+            entry = self.store.manifest(version.digest).entries.get(SESSION_NOTEBOOK)
+            if entry is not None:
+                return self.store.get(entry.digest)
+        raise NotFoundError(
+            f"the run {run.id} has no session notebook: it recorded no executed cell"
+        )
+
+    def code(
+        self,
+        reference: str,
+        exists: Callable[[str], bool] = os.path.exists,
+        read_path: Callable[[str], Mapping[str, bytes]] | None = None,
+    ) -> Code:
+        """Give the files that a reference stands for.
+
+        `exists` and `read_path` tell how paths are looked up: on disk by default, through the
+        ContentsManager in a server.
+        """
+        parsed = parse_reference(reference, exists)
+        if isinstance(parsed, PathReference):
+            contents = (read_path or read_disk)(parsed.path)
+            return in_memory(reference, "path", parsed.path, contents)
+        if isinstance(parsed, RunReference):
+            return self._run_code(reference, self.store.run(parsed.prefix))
+        if isinstance(parsed, RecentReference):
+            return self._run_code(reference, self.store.nth_run(parsed.n, parsed.notebook))
+        version = self.store.version(parsed.name, parsed.selector)
+        run = None
+        if version.run is not None:
+            with contextlib.suppress(NotFoundError):
+                run = self.store.run(version.run).details()
+        manifest = self.store.manifest(version.digest)
+        return self._stored(reference, "version", version.reference, manifest, run)
+
+    def details(self, run: Run) -> dict[str, Any]:
+        """Give the shape that `show --json` prints."""
+        versions = self.store.versions_of(run.id)
+        files = self.store.files(run.id)
+        return {
+            **run.details(),
+            "files": [
+                {"path": path, "digest": entry.digest, "size": entry.size} for path, entry in files
+            ],
+            "versions": [
+                {"artifact": version.artifact, **version.summary()} for version in versions
+            ],
+            "session_runs": self.store.session_runs(run.session),
+        }
+
+    def _run_code(self, reference: str, run: Run) -> Code:
+        live = self._session_of(run) if run.state == "running" else None
+        if live is not None and run.id in live.fold.runs:
+            return in_memory(reference, "run", run_title(run), live.tree(run.id), run.details())
+        files: dict[str, Entry] = {
+            f"files/{path}": entry for path, entry in self.store.files(run.id).entries.items()
+        }
+        if versions := self.store.versions_of(run.id):
+            files |= self.store.manifest(newest(versions).digest).entries
+        return self._stored(reference, "run", run_title(run), Manifest(files), run.details())
+
+    def _stored(
+        self,
+        reference: str,
+        kind: Literal["run", "version"],
+        title: str,
+        manifest: Manifest,
+        run: Mapping[str, Any] | None,
+    ) -> Code:
+        def read_stored(path: str) -> bytes:
+            try:
+                entry = manifest.entries[path]
+            except KeyError:
+                raise NotFoundError(
+                    f"{reference} holds no file {path!r}; `jupyter codesave files {reference}` "
+                    "lists what it holds"
+                ) from None
+            return self.store.get(entry.digest)
+
+        return Code(reference, kind, title, manifest.entries, read_stored, run)
+
+    def _session_of(self, run: Run) -> SessionIngest | None:
+        path = self.journals / (run.session + events.SUFFIX)
+        if path not in self._live and path.exists():
+            with contextlib.suppress(CodeSaveError):
+                self.step(path)
+        return self._live.get(path)
