@@ -1,0 +1,117 @@
+"""`ingest`, `verify`, `rebuild`, `gc`, `purge`, `copy`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from ..errors import UsageError
+from .output import add_json, bytes_text, complain, opened, print_json, progress
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    command = commands.add_parser("ingest", help="bring journals that wait into the store")
+    command.set_defaults(command=ingest)
+
+    command = commands.add_parser(
+        "verify", help="re-read everything and name what is damaged (exit code 1) or missing"
+    )
+    add_json(command)
+    command.set_defaults(command=verify)
+
+    command = commands.add_parser("rebuild", help="make the catalog anew from the blobs alone")
+    command.set_defaults(command=rebuild)
+
+    command = commands.add_parser("gc", help="remove what no run or version names")
+    command.set_defaults(command=gc)
+
+    command = commands.add_parser("purge", help="remove runs for good; nothing of them is left")
+    command.add_argument("run", metavar="RUN", nargs="*")
+    command.add_argument("--notebook", metavar="P", help="every run of this notebook")
+    command.add_argument("--project", metavar="P", help="every run of this project")
+    command.add_argument("--all", action="store_true", help="every run")
+    command.set_defaults(command=purge)
+
+    command = commands.add_parser(
+        "copy", help="copy runs to or from a folder, a .zip or a team's store"
+    )
+    command.add_argument("run", metavar="RUN", nargs="*")
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--to", metavar="PLACE")
+    place.add_argument("--from", metavar="PLACE", dest="source")
+    command.set_defaults(command=copy)
+
+
+def ingest(_: argparse.Namespace) -> None:
+    """Ingest what waits."""
+    with opened(ingest_first=False) as ingest_:
+        changes = ingest_.all(progress=progress("ingesting"), on_error=complain)
+    runs = {change.run.id for change in changes}
+    print(f"{len(runs)} runs brought up to date")
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Verify the store; 1 for damage."""
+    with opened(ingest_first=False) as ingest_:
+        found = ingest_.store.verify(progress=progress("verifying"))
+    if arguments.json:
+        print_json(found)
+    else:
+        print(f"{found['blobs']} blobs, {found['versions']} versions, {found['journals']} journals")
+        for kind in ("damaged", "missing"):
+            for name in found[kind]:
+                print(f"{kind}: {name}")
+        if not found["damaged"] and not found["missing"]:
+            print("all whole")
+    return int(bool(found["damaged"] or found["missing"]))
+
+
+def rebuild(_: argparse.Namespace) -> None:
+    """Rebuild the catalog."""
+    with opened(ingest_first=False) as ingest_:
+        found = ingest_.store.rebuild(progress=progress("rebuilding"))
+    print(", ".join(f"{count} {name}" for name, count in found.items()))
+
+
+def gc(_: argparse.Namespace) -> None:
+    """Collect garbage."""
+    with opened() as ingest_:
+        found = ingest_.store.gc()
+    print(", ".join(f"{count} {name}" for name, count in found.items()))
+
+
+def purge(arguments: argparse.Namespace) -> None:
+    """Purge runs."""
+    from .runs import find_run
+
+    chosen = [bool(arguments.run), arguments.notebook, arguments.project, arguments.all]
+    if sum(map(bool, chosen)) != 1:
+        raise UsageError("say what to purge: RUN, --notebook P, --project P or --all")
+    notebook = os.path.abspath(arguments.notebook) if arguments.notebook else None
+    with opened() as ingest_:
+        before = ingest_.store.size()
+        found = ingest_.store.purge(
+            runs=[find_run(ingest_, reference).id for reference in arguments.run],
+            notebook=notebook,
+            project=arguments.project,
+            all=arguments.all,
+        )
+        freed = before - ingest_.store.size()
+    print(f"{found.get('runs', 0)} runs purged, {bytes_text(max(freed, 0))} freed")
+
+
+def copy(arguments: argparse.Namespace) -> None:
+    """Copy runs to or from a place."""
+    from .runs import find_run
+
+    with opened() as ingest_:
+        if arguments.to:
+            runs = [find_run(ingest_, reference).id for reference in arguments.run]
+            found = ingest_.store.copy_to(arguments.to, runs, progress=progress("copying"))
+        else:
+            found = ingest_.store.copy_from(
+                arguments.source, arguments.run, progress=progress("copying")
+            )
+    print(", ".join(f"{count} {name}" for name, count in found.items()))

@@ -1,0 +1,124 @@
+"""`diff`, `search`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from .output import add_json, console, moment, opened, print_json, print_table
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    command = commands.add_parser(
+        "diff",
+        help="show how two saved codes differ, cell by cell",
+        description="Without references: the newest run against the one before (@2 @1). With one "
+        "notebook: its last run against the file as it is now. Exit code 1 for a difference.",
+    )
+    command.add_argument("base", metavar="BASE", nargs="?")
+    command.add_argument("head", metavar="HEAD", nargs="?")
+    command.add_argument("path", metavar="PATH", nargs="?", help="compare only this file")
+    command.add_argument("--sources-only", action="store_true", help="leave outputs out")
+    command.add_argument("--no-metadata", action="store_true", help="leave metadata out")
+    command.add_argument("--noise", action="store_true", help="count everything as change")
+    command.add_argument("--stat", action="store_true", help="only how many cells changed")
+    command.add_argument(
+        "--with-notebooks", action="store_true", help="with --json: add both normal forms"
+    )
+    command.add_argument("--no-pager", action="store_true", help="print without a pager")
+    add_json(command)
+    command.set_defaults(command=diff)
+
+    command = commands.add_parser("search", help="find a text in all executed sources")
+    command.add_argument("text", metavar="TEXT")
+    command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
+    add_json(command)
+    command.set_defaults(command=search)
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """Compare two codes; 1 when a person sees a difference."""
+    from ..diff.notebooks import Options
+    from ..diff.trees import Side, compare
+
+    base, head = references(arguments.base, arguments.head)
+    options = Options(
+        outputs=not arguments.sources_only,
+        metadata=not (arguments.sources_only or arguments.no_metadata),
+        noise=arguments.noise,
+    )
+    with opened() as ingest:
+        sides = []
+        for reference in (base, head):
+            code = ingest.code(reference)
+            sides.append(Side(reference, code, code.kind, code.title, code.run))
+        wants_text = not arguments.json or arguments.with_notebooks
+        found = compare(
+            *sides,
+            options=options,
+            path=arguments.path,
+            notebooks="full" if wants_text else "none",
+        )
+    if arguments.json:
+        print_json(found)
+        return int(found["changed"])
+    from ..diff.printing import print_comparison
+
+    out = console()
+
+    def show() -> None:
+        print_comparison(found, out, stat=arguments.stat, sources_only=arguments.sources_only)
+
+    if sys.stdout.isatty() and not arguments.no_pager:
+        os.environ.setdefault("LESS", "-FRX")
+        with out.pager(styles=True):
+            show()
+    else:
+        show()
+    return int(found["changed"])
+
+
+def references(base: str | None, head: str | None) -> tuple[str, str]:
+    """Fill in what the user left out."""
+    if base is None:
+        return "@2", "@1"
+    if head is not None:
+        return base, head
+    if base.endswith(".ipynb") and os.path.exists(base):
+        path = base if os.sep in base else os.path.join(".", base)
+        return f"{os.path.abspath(base)}@1", path
+    return base, "@1"
+
+
+def search(arguments: argparse.Namespace) -> None:
+    """Find a text in executed sources."""
+    with opened() as ingest:
+        page = ingest.store.search(arguments.text, limit=max(arguments.limit, 1))
+    rows = [
+        {
+            "run": hit.run,
+            "execution": hit.execution,
+            "source": hit.source,
+            "started": hit.started,
+        }
+        for hit in page.items
+    ]
+    if arguments.json:
+        print_json(rows)
+        return
+    print_table(
+        ("RUN", "CELL", "STARTED", "SOURCE"),
+        (
+            (r["run"], r["execution"], moment(r["started"]), _line(r["source"], arguments.text))
+            for r in rows
+        ),
+    )
+
+
+def _line(source: str, text: str) -> str:
+    """Give the line in which the text stands, else the first."""
+    lines = source.splitlines() or [""]
+    return next((line for line in lines if text.lower() in line.lower()), lines[0]).strip()

@@ -1,0 +1,134 @@
+"""`status`, `on`, `off`, `setup`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..settings import data_dir, read_control, resolve, write_control
+from .output import add_json, bytes_text, opened, print_facts, print_json
+
+STARTUP = "50-jupyter_codesave.py"
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    command = commands.add_parser("status", help="what is recorded, why, and where it lies")
+    add_json(command)
+    command.set_defaults(command=status)
+
+    command = commands.add_parser("on", help="record again after `off`")
+    command.set_defaults(command=on)
+
+    command = commands.add_parser("off", help="record nothing, in running kernels too")
+    command.set_defaults(command=off)
+
+    command = commands.add_parser(
+        "setup",
+        help="load jupyter_codesave where that does not happen by itself",
+        description="Writes the startup file into your IPython profile: for `pip install --user`, "
+        "`--target` or environments that see the system's packages. With --kernel, says how to "
+        "record in that kernel itself.",
+    )
+    command.add_argument("--kernel", metavar="NAME", help="the kernel that should record itself")
+    command.add_argument("--undo", action="store_true", help="remove the startup file")
+    command.set_defaults(command=setup)
+
+
+def status(arguments: argparse.Namespace) -> None:
+    """Show the recording state, and each setting with its source."""
+    settings = resolve()
+    capture, automatic = settings["capture"], settings["automatic"]
+    decides = automatic if not automatic.value and capture.value != "off" else capture
+    with opened() as ingest:
+        found = {
+            "capture": capture.value,
+            "automatic": automatic.value,
+            "decided_by": decides.source,
+            "dir": str(data_dir()),
+            "size": ingest.store.size(),
+            "budget": ingest.store.budget(),
+            "waiting": len(ingest.waiting()),
+            "recording": ingest.sessions(),
+            "settings": {
+                name: {"value": setting.value, "source": setting.source, "locked": setting.locked}
+                for name, setting in settings.items()
+            },
+        }
+    if arguments.json:
+        print_json(found)
+        return
+    print_facts(
+        [
+            ("capture", f"{capture.value} ({capture.source})"),
+            ("automatic", f"{'on' if automatic.value else 'off'} ({automatic.source})"),
+            ("folder", found["dir"]),
+            ("size", f"{bytes_text(found['size'])} of {bytes_text(found['budget'])}"),
+            ("waiting", f"{found['waiting']} journals"),
+        ]
+    )
+    for session in found["recording"]:
+        by = "recorded in the kernel" if session["by"] == "kernel" else "observed by the server"
+        print(f"  {session['state']}: {session['notebook'] or session['session']} ({by})")
+    for name, setting in found["settings"].items():
+        locked = ", locked" if setting["locked"] else ""
+        print(f"  {name} = {json.dumps(setting['value'])}  ({setting['source']}{locked})")
+
+
+def on(_: argparse.Namespace) -> None:
+    """Undo `off`; another level may still say off, and is named."""
+    _switch(None)
+    settings = resolve()
+    for name in ("capture", "automatic"):
+        if settings[name].value in ("off", False):
+            print(f"still off: {settings[name].source} says {name} = {settings[name].value}")
+            return
+    print("recording is on")
+
+
+def off(_: argparse.Namespace) -> None:
+    """Record nothing from now on, in running kernels too."""
+    _switch("off")
+    print("recording is off; `jupyter codesave on` undoes it")
+
+
+def _switch(capture: str | None) -> None:
+    folder = data_dir()
+    user = {**(read_control(folder).get("user") or {}), "capture": capture}
+    write_control(folder, user={k: v for k, v in user.items() if v is not None} or None)
+
+
+def setup(arguments: argparse.Namespace) -> None:
+    """Write or remove the startup file in the user's IPython profile."""
+    if arguments.kernel:
+        _setup_kernel(arguments.kernel)
+        return
+    from IPython.paths import get_ipython_dir
+
+    target = Path(get_ipython_dir()) / "profile_default" / "startup" / STARTUP
+    if arguments.undo:
+        target.unlink(missing_ok=True)
+        print(f"{target} removed")
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(files("jupyter_codesave").joinpath("etc", STARTUP).read_bytes())
+    print(f"{target} written; new kernels and terminals record from now on")
+
+
+def _setup_kernel(name: str) -> None:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        spec = KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel:
+        raise UsageError(
+            f"there is no kernel {name!r}; `jupyter kernelspec list` names them"
+        ) from None
+    if "ipykernel" not in " ".join(spec.argv):
+        print(f"{name} is no IPython kernel: the server observes it, nothing has to be set up")
+        return
+    print(f"{spec.argv[0]} -m pip install jupyter_codesave")
