@@ -1,5 +1,6 @@
 """A line chart as a PNG image, with nothing but the standard library."""
 
+import itertools
 import struct
 import zlib
 
@@ -15,7 +16,7 @@ def line_chart(*series):
         row = round(MARGIN + fraction * (HEIGHT - 2 * MARGIN))
         for column in range(MARGIN, WIDTH - MARGIN):
             pixels[row][column] = GRID
-    for values, color in zip(series, COLORS):
+    for values, color in zip(series, COLORS, strict=False):
         points = [
             (
                 MARGIN + index * (WIDTH - 2 * MARGIN - 2) / (len(values) - 1),
@@ -23,7 +24,7 @@ def line_chart(*series):
             )
             for index, value in enumerate(values)
         ]
-        for (x0, y0), (x1, y1) in zip(points, points[1:]):
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
             steps = int(max(abs(x1 - x0), abs(y1 - y0))) + 1
             for step in range(steps + 1):
                 x, y = x0 + (x1 - x0) * step / steps, y0 + (y1 - y0) * step / steps
