@@ -1,0 +1,185 @@
+"""Records become the session notebook by the rules that nbclient follows too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from jupyter_codesave.journal.notebook import Fold, dump_notebook
+from jupyter_codesave.journal.reader import read
+from tests.journal.records import execute_input, idle, message, run, session, stream, write
+
+
+def folded(tmp_path: Path, *items: Any) -> Fold:
+    fold = Fold()
+    for item in read(write(tmp_path / "s.journal", [session(), run(), *items])):
+        fold.feed(item)
+    return fold
+
+
+def outputs(fold: Fold, index: int = 0) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = fold.notebook("run1")["cells"][index]["outputs"]
+    return found
+
+
+def display(text: str, display_id: str | None = None, key: str = "request-1") -> list[bytes]:
+    transient = {"display_id": display_id} if display_id else {}
+    content = {"data": {"text/plain": text}, "metadata": {}, "transient": transient}
+    return message("display_data", content, key)
+
+
+def test_consecutive_prints_of_one_stream_are_one_output(tmp_path: Path) -> None:
+    fold = folded(
+        tmp_path, execute_input("…"), stream("a"), stream("b"), stream("c", "stderr"), stream("d")
+    )
+    assert outputs(fold) == [
+        {"output_type": "stream", "name": "stdout", "text": "ab"},
+        {"output_type": "stream", "name": "stderr", "text": "c"},
+        {"output_type": "stream", "name": "stdout", "text": "d"},
+    ]
+
+
+def test_an_update_changes_the_display_wherever_it_stands(tmp_path: Path) -> None:
+    update = {"data": {"text/plain": "new"}, "metadata": {}, "transient": {"display_id": "d"}}
+    fold = folded(
+        tmp_path,
+        execute_input("one", key="a"),
+        display("old", "d", key="a"),
+        execute_input("two", key="b"),
+        message("update_display_data", update, "b"),
+    )
+    assert outputs(fold, 0)[0]["data"] == {"text/plain": "new"}
+    assert outputs(fold, 1) == []
+
+
+def test_clear_output_with_wait_takes_effect_at_the_next_output(tmp_path: Path) -> None:
+    items = [execute_input("…"), stream("old"), message("clear_output", {"wait": True})]
+    assert outputs(folded(tmp_path, *items))[0]["text"] == "old"
+    assert outputs(folded(tmp_path, *items, stream("new")))[0]["text"] == "new"
+
+
+def test_clear_output_without_wait_takes_effect_at_once(tmp_path: Path) -> None:
+    fold = folded(
+        tmp_path, execute_input("…"), stream("old"), message("clear_output", {"wait": False})
+    )
+    assert outputs(fold) == []
+
+
+def test_outputs_of_requests_that_execute_nothing_are_dropped(tmp_path: Path) -> None:
+    fold = folded(tmp_path, stream("stray", key="unknown"), execute_input("1"), idle())
+    assert outputs(fold) == []
+
+
+def test_the_second_running_of_a_cell_gets_an_id_of_its_own(tmp_path: Path) -> None:
+    cell = {"run": "run1", "cell_id": "abc", "notebook": None, "store_history": True}
+    fold = folded(
+        tmp_path,
+        execute_input("1", key="a"),
+        ("execution", {"key": "a", **cell}),
+        idle("a"),
+        execute_input("2", key="b"),
+        ("execution", {"key": "b", **cell}),
+        idle("b"),
+    )
+    cells = fold.notebook("run1")["cells"]
+    assert [cell["id"] for cell in cells] == ["abc", "abc-2"]
+    assert [cell["metadata"]["codesave"]["cell_id"] for cell in cells] == ["abc", "abc"]
+    assert [cell["metadata"]["codesave"]["status"] for cell in cells] == ["ok", "ok"]
+
+
+def test_a_cell_without_an_id_gets_one_from_its_source(tmp_path: Path) -> None:
+    first = folded(tmp_path, execute_input("x = 1")).notebook("run1")["cells"][0]["id"]
+    again = folded(tmp_path, execute_input("x = 1")).notebook("run1")["cells"][0]["id"]
+    other = folded(tmp_path, execute_input("x = 2")).notebook("run1")["cells"][0]["id"]
+    assert first == again != other
+
+
+def test_the_same_records_give_the_same_valid_bytes(tmp_path: Path) -> None:
+    error = {"ename": "E", "evalue": "v", "traceback": ["t"]}
+    items = [
+        execute_input("…"),
+        stream("\ud800 lone"),
+        display("x", "d"),
+        message("error", error),
+        idle(),
+    ]
+    fold = folded(tmp_path, *items)
+    data = dump_notebook(fold.notebook("run1"))
+    assert data == dump_notebook(folded(tmp_path, *items).notebook("run1"))
+    nbformat.validate(nbformat.reads(data.decode(), as_version=4))
+    assert fold.notebook("run1")["cells"][0]["metadata"]["codesave"]["status"] == "error"
+
+
+def test_a_message_seen_by_two_taps_counts_once(tmp_path: Path) -> None:
+    twice = stream("once\n")
+    fold = folded(tmp_path, execute_input("…"), twice, twice)
+    assert outputs(fold)[0]["text"] == "once\n"
+
+
+def test_the_calling_cell_moves_to_the_run_that_init_begins(tmp_path: Path) -> None:
+    fold = folded(
+        tmp_path,
+        execute_input("init()", key="a"),
+        ("run", {"run": "run2", "explicit": True, "adopts": "a"}),
+        stream("hello", key="a"),
+    )
+    assert fold.runs["run1"].dropped
+    assert [cell.source for cell in fold.listed("run2")] == ["init()"]
+
+
+def test_prints_that_only_the_tail_ring_kept_are_added_once(tmp_path: Path) -> None:
+    fold = folded(tmp_path, execute_input("…", key="a"), stream("abc", key="a"))
+    fold.feed_tail([("a", "stdout", 0, "abc"), ("a", "stdout", 3, "def")])
+    fold.feed_tail([("a", "stdout", 3, "def")])
+    assert outputs(fold)[0]["text"] == "abcdef"
+
+
+def test_outputs_that_were_put_away_come_back_when_late_output_arrives(tmp_path: Path) -> None:
+    away: dict[str, Any] = {}
+    fold = Fold(lambda place: away[place])
+    items = [session(), run(), execute_input("…", key="a"), stream("early ", key="a"), idle("a")]
+    path = write(tmp_path / "s.journal", items)
+    for item in read(path):
+        fold.feed(item)
+    away["here"] = fold.outputs_of("a")
+    fold.put_away("a", "here")
+    write(path, [*items, stream("late", key="a")])
+    for item in read(path, fold.offset, fold.sequence):
+        fold.feed(item)
+    assert outputs(fold)[0]["text"] == "early late"
+
+
+def test_the_final_state_of_widgets_is_in_the_notebook(tmp_path: Path) -> None:
+    view = {
+        "data": {"application/vnd.jupyter.widget-view+json": {"model_id": "w1"}},
+        "metadata": {},
+        "transient": {},
+    }
+    state = {"_model_name": "IntSliderModel", "_model_module": "m", "value": 1}
+    fold = folded(
+        tmp_path,
+        execute_input("…"),
+        message(
+            "comm_open",
+            {"comm_id": "w1", "target_name": "jupyter.widget", "data": {"state": state}},
+        ),
+        message(
+            "comm_msg",
+            {
+                "comm_id": "w1",
+                "data": {
+                    "method": "update",
+                    "state": {"value": 7},
+                    "buffer_paths": [["image"]],
+                },
+            },
+            buffers=[b"\x00\x01"],
+        ),
+        message("display_data", view),
+    )
+    widgets = fold.notebook("run1")["metadata"]["widgets"]
+    model = widgets["application/vnd.jupyter.widget-state+json"]["state"]["w1"]
+    assert model["state"]["value"] == 7
+    assert model["buffers"] == [{"path": ["image"], "data": "AAE=", "encoding": "base64"}]
