@@ -1,0 +1,170 @@
+import { URLExt } from '@jupyterlab/coreutils';
+import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
+import { ServerConnection } from '@jupyterlab/services';
+import type {
+  Capture,
+  IArtifact,
+  IComparison,
+  IDiffOptions,
+  IFound,
+  IRun,
+  IRunChange,
+  IRunList,
+  IRunPage,
+  IRunQuery,
+  ISettingsPayload,
+  IStatus,
+  Side
+} from './tokens';
+
+/** What the server said went wrong: `message` names the thing, `reason` the way out. */
+export class CodeSaveError extends Error {
+  constructor(
+    message: string,
+    readonly reason: string | null,
+    readonly status: number
+  ) {
+    super(message);
+    this.name = 'CodeSaveError';
+  }
+}
+
+type Query = Record<string, string | number | boolean | undefined>;
+
+/** The reference by which the server reads a file on disk; `path` is a contents path. */
+export function pathReference(path: string): string {
+  return path.startsWith('./') ? path : `./${path}`;
+}
+
+/** The sole caller of the server extension; answers are what `tokens.ts` names. */
+export class CodeSaveClient {
+  constructor(private settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
+
+  status(): Promise<IStatus> {
+    return this.get('status');
+  }
+
+  /** `null` undoes the user's own switch. */
+  setCapture(capture: Capture | null): Promise<IStatus> {
+    return this.send('POST', 'status', { capture });
+  }
+
+  serverSettings(): Promise<ISettingsPayload> {
+    return this.get('settings');
+  }
+
+  saveSettings(values: Record<string, unknown>): Promise<ISettingsPayload> {
+    return this.send('PUT', 'settings', values);
+  }
+
+  runs(query: IRunQuery = {}): Promise<IRunList> {
+    return this.get('runs', { ...query });
+  }
+
+  run(id: string): Promise<IRunPage> {
+    return this.get(`runs/${encodeURIComponent(id)}`);
+  }
+
+  updateRun(id: string, change: IRunChange): Promise<IRun> {
+    return this.send('PATCH', `runs/${encodeURIComponent(id)}`, change);
+  }
+
+  async deleteRun(id: string): Promise<void> {
+    await this.request('DELETE', `runs/${encodeURIComponent(id)}`);
+  }
+
+  restoreRun(id: string): Promise<IRun> {
+    return this.send('POST', `runs/${encodeURIComponent(id)}/restore`, {});
+  }
+
+  notebook(id: string): Promise<INotebookContent> {
+    return this.get(`runs/${encodeURIComponent(id)}/notebook`);
+  }
+
+  artifacts(): Promise<IArtifact[]> {
+    return this.get('artifacts');
+  }
+
+  /** The bytes of a stored file; `version` is `vN` or an alias. */
+  async file(artifact: string, version: string, path: string): Promise<Blob> {
+    const place = [artifact, version, 'files', ...path.split('/')].map(encodeURIComponent);
+    return (await this.request('GET', `artifacts/${place.join('/')}`)).blob();
+  }
+
+  diff(
+    base: string,
+    head: string,
+    options: IDiffOptions = {},
+    signal?: AbortSignal
+  ): Promise<IComparison> {
+    const { outputs, metadata, ...rest } = options;
+    const flag = (on?: boolean) => (on === undefined ? undefined : on ? 1 : 0);
+    return this.get(
+      'diff',
+      { base, head, ...rest, outputs: flag(outputs), metadata: flag(metadata) },
+      signal
+    );
+  }
+
+  async cells(
+    base: string,
+    head: string,
+    path: string,
+    side: Side,
+    indices: readonly number[]
+  ): Promise<Record<string, ICell>> {
+    const query = { base, head, path, side, indices: indices.join(',') };
+    return (await this.get<{ cells: Record<string, ICell> }>('diff/cells', query)).cells;
+  }
+
+  search(q: string, limit = 50): Promise<{ results: IFound[]; next: string | null }> {
+    return this.get('search', { q, limit });
+  }
+
+  private async get<T>(place: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+    return (await this.request('GET', place, { query, signal })).json();
+  }
+
+  private async send<T>(method: string, place: string, body: unknown): Promise<T> {
+    return (await this.request(method, place, { body })).json();
+  }
+
+  private async request(
+    method: string,
+    place: string,
+    options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}
+  ): Promise<Response> {
+    const query = Object.entries(options.query ?? {})
+      .filter(([, value]) => value !== undefined && value !== '')
+      .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`);
+    const url =
+      URLExt.join(this.settings.baseUrl, 'codesave/api', place) +
+      (query.length ? `?${query.join('&')}` : '');
+    const response = await ServerConnection.makeRequest(
+      url,
+      {
+        method,
+        signal: options.signal,
+        body: options.body === undefined ? undefined : JSON.stringify(options.body)
+      },
+      this.settings
+    );
+    if (!response.ok) {
+      throw await failure(response, place);
+    }
+    return response;
+  }
+}
+
+async function failure(response: Response, place: string): Promise<CodeSaveError> {
+  let message = `The server answered ${response.status} ${response.statusText} for codesave/api/${place}`;
+  let reason: string | null = null;
+  try {
+    const body = await response.json();
+    message = body.message || message;
+    reason = body.reason || null;
+  } catch {
+    // Not ours: a proxy or a server without the extension; the status line says enough.
+  }
+  return new CodeSaveError(message, reason, response.status);
+}

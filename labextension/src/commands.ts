@@ -1,0 +1,38 @@
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+/** Every command of the extension; the arguments of each are named beside it. */
+export namespace CommandIDs {
+  export const openRuns = 'codesave:open-runs';
+  /** `{run}` */
+  export const openSession = 'codesave:open-session';
+  /** `{base, head, path?}`; without base and head a person is asked. */
+  export const compare = 'codesave:compare';
+  /** The two runs picked in the history. */
+  export const compareSelected = 'codesave:compare-selected';
+  /** `{run}`; without it the clicked run. */
+  export const selectForCompare = 'codesave:select-for-compare';
+  /** `{run}`; without it the clicked run. */
+  export const compareWithSelected = 'codesave:compare-with-selected';
+  /** `{run}`; without it the clicked run. */
+  export const compareWithDisk = 'codesave:compare-with-disk';
+  /** `{run}`; without it the clicked run. */
+  export const comparePrevious = 'codesave:compare-with-previous';
+  /** `{run}`; without it the clicked run. */
+  export const rename = 'codesave:rename-run';
+  /** `{run}`; without it the clicked run. */
+  export const tag = 'codesave:tag-run';
+  /** `{run}`; without it the clicked run. */
+  export const remove = 'codesave:delete-run';
+  export const nextChange = 'codesave:next-change';
+  export const previousChange = 'codesave:previous-change';
+  /** The open notebook against its last run. */
+  export const compareLastRun = 'codesave:compare-last-run';
+  export const skipCell = 'codesave:skip-cell';
+  export const toggleRecording = 'codesave:toggle-recording';
+}
+
+/** A string argument of a command, if it was given. */
+export function text(args: ReadonlyPartialJSONObject, name: string): string | undefined {
+  const value = args[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

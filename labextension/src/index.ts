@@ -1,0 +1,20 @@
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { comparer } from './plugins/comparer';
+import { history } from './plugins/history';
+import { notebook } from './plugins/notebook';
+import { recording } from './plugins/recording';
+import { service } from './plugins/service';
+import { settings } from './plugins/settings';
+import { viewer } from './plugins/viewer';
+
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  service,
+  settings,
+  history,
+  viewer,
+  comparer,
+  recording,
+  notebook
+];
+
+export default plugins;

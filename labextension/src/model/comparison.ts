@@ -1,0 +1,201 @@
+import { Signal, type ISignal } from '@lumino/signaling';
+import type { ICell } from '@jupyterlab/nbformat';
+import type { CodeSaveClient } from '../client';
+import type { IComparedFile, IComparison, Side } from '../tokens';
+
+export interface IComparisonArgs {
+  base: string;
+  head: string;
+  path?: string;
+}
+
+export interface IView {
+  layout: 'side' | 'inline';
+  outputs: boolean;
+  metadata: boolean;
+}
+
+/** Two refs, the files in which they differ and the one that is looked at. */
+export class ComparisonModel {
+  constructor(
+    private client: CodeSaveClient,
+    args: IComparisonArgs
+  ) {
+    this.base = args.base;
+    this.head = args.head;
+    this.path = args.path ?? null;
+  }
+
+  base: string;
+  head: string;
+  /** The file that is looked at; null until one is chosen. */
+  path: string | null;
+  state: 'loading' | 'ready' | 'error' = 'loading';
+  error: Error | null = null;
+  comparison: IComparison | null = null;
+  /** The file at `path`, with its notebooks or texts. */
+  file: IComparedFile | null = null;
+  view: IView = { layout: 'side', outputs: true, metadata: true };
+
+  /** `files` when state or list changed, `file` when another is shown, `view` for the switches. */
+  get changed(): ISignal<this, 'files' | 'file' | 'view'> {
+    return this._changed;
+  }
+
+  get args(): IComparisonArgs {
+    return { base: this.base, head: this.head, ...(this.path ? { path: this.path } : {}) };
+  }
+
+  async load(): Promise<void> {
+    this._cells.clear();
+    this.comparison = null;
+    this.file = null;
+    await this.attempt(async signal => {
+      const wanted = this.path ? { path: this.path, notebooks: 'touched' as const } : {};
+      const [comparison, file] = await Promise.all([
+        this.client.diff(this.base, this.head, {}, signal),
+        this.path ? this.client.diff(this.base, this.head, wanted, signal) : null
+      ]);
+      this.comparison = comparison;
+      this.file = file?.files[0] ?? null;
+      const chosen = this.path ?? firstToShow(comparison.files)?.path ?? null;
+      if (!this.file && chosen) {
+        this.file = await this.fetchFile(chosen, signal);
+      }
+      this.path = chosen;
+    });
+  }
+
+  async select(path: string): Promise<void> {
+    if (path === this.path && this.file) {
+      return;
+    }
+    this.path = path;
+    this._cells.clear();
+    await this.attempt(async signal => {
+      this.file = await this.fetchFile(path, signal);
+    });
+  }
+
+  /** Gives up what is being asked for; the server stops its work when the line is closed. */
+  cancel(): void {
+    this._abort?.abort();
+  }
+
+  swap(): Promise<void> {
+    return this.compare({ base: this.head, head: this.base, path: this.path ?? undefined });
+  }
+
+  compare(args: IComparisonArgs): Promise<void> {
+    this.base = args.base;
+    this.head = args.head;
+    this.path = args.path ?? null;
+    return this.load();
+  }
+
+  setView(change: Partial<IView>): void {
+    this.view = { ...this.view, ...change };
+    this._changed.emit('view');
+  }
+
+  /** A whole cell of the shown notebook; those asked for in one turn share a request a side. */
+  cell(side: Side, index: number): Promise<ICell> {
+    const have = this.file?.notebooks?.[side]?.cells[index];
+    if (have && !have.partial) {
+      return Promise.resolve(have as ICell);
+    }
+    const key = `${side}:${index}`;
+    let cell = this._cells.get(key);
+    if (!cell) {
+      cell = new Promise<ICell>((resolve, reject) => {
+        this._wanted[side].set(index, { resolve, reject });
+        if (!this._flushing) {
+          this._flushing = true;
+          void Promise.resolve().then(() => this.flush());
+        }
+      });
+      this._cells.set(key, cell);
+      cell.catch(() => this._cells.delete(key));
+    }
+    return cell;
+  }
+
+  private async attempt(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    this._abort?.abort();
+    const abort = (this._abort = new AbortController());
+    this.state = 'loading';
+    this.error = null;
+    this._changed.emit('files');
+    try {
+      await work(abort.signal);
+      if (abort !== this._abort) {
+        return;
+      }
+      this.state = 'ready';
+    } catch (error) {
+      if (abort !== this._abort) {
+        return;
+      }
+      this.state = 'error';
+      this.error = abort.signal.aborted
+        ? new Error('The comparison was cancelled.')
+        : (error as Error);
+    }
+    this._changed.emit('file');
+  }
+
+  private async fetchFile(path: string, signal: AbortSignal): Promise<IComparedFile | null> {
+    const options = { path, notebooks: 'touched' as const };
+    return (await this.client.diff(this.base, this.head, options, signal)).files[0] ?? null;
+  }
+
+  private flush(): void {
+    this._flushing = false;
+    const path = this.path ?? '';
+    for (const side of ['base', 'head'] as const) {
+      const wanted = this._wanted[side];
+      this._wanted[side] = new Map();
+      const indices = [...wanted.keys()];
+      for (let i = 0; i < indices.length; i += 100) {
+        const some = indices.slice(i, i + 100);
+        this.client.cells(this.base, this.head, path, side, some).then(
+          cells => {
+            for (const index of some) {
+              const cell = cells[index];
+              if (cell) {
+                wanted.get(index)!.resolve(cell);
+              } else {
+                wanted
+                  .get(index)!
+                  .reject(new Error(`The server has no cell ${index} of ${path}.`));
+              }
+            }
+          },
+          error => some.forEach(index => wanted.get(index)!.reject(error))
+        );
+      }
+    }
+  }
+
+  private _abort: AbortController | null = null;
+  private _cells = new Map<string, Promise<ICell>>();
+  private _wanted: Record<Side, Map<number, IWaiting>> = { base: new Map(), head: new Map() };
+  private _flushing = false;
+  private _changed = new Signal<this, 'files' | 'file' | 'view'>(this);
+}
+
+interface IWaiting {
+  resolve: (cell: ICell) => void;
+  reject: (error: Error) => void;
+}
+
+/** What ran first, then other changed notebooks, then any change, then anything. */
+export function firstToShow(files: readonly IComparedFile[]): IComparedFile | undefined {
+  const changed = files.filter(file => file.status !== 'unchanged');
+  return (
+    changed.find(file => file.path === '_session_history.ipynb') ??
+    changed.find(file => file.kind === 'notebook') ??
+    changed[0] ??
+    files[0]
+  );
+}

@@ -1,0 +1,76 @@
+import type { IRun } from '../tokens';
+
+/** The last part of a path. */
+export function baseName(path: string): string {
+  return path.replace(/\/+$/, '').split('/').pop() || path;
+}
+
+/** What a person calls the code of a run: its notebook, its program, else its project. */
+export function codeName(run: IRun): string {
+  return baseName(run.notebook || run.program || run.project || run.kind);
+}
+
+/** "14:02" today, "Tue 14:02" within six days, "12 Mar 14:02" this year, else with the year. */
+export function when(iso: string, now = new Date(), locale?: string): string {
+  const time = new Date(iso);
+  const clock = time.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+  if (time.toDateString() === now.toDateString()) {
+    return clock;
+  }
+  const days = (now.getTime() - time.getTime()) / 86_400_000;
+  if (days >= 0 && days < 6) {
+    return `${time.toLocaleDateString(locale, { weekday: 'short' })} ${clock}`;
+  }
+  const year = time.getFullYear() === now.getFullYear() ? undefined : 'numeric';
+  const date = time.toLocaleDateString(locale, { day: 'numeric', month: 'short', year });
+  return `${date} ${clock}`;
+}
+
+/** "0.4 s", "12 s", "3 min 05 s", "2 h 10 min"; milliseconds in. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 10) {
+    return `${seconds < 0.1 && seconds > 0 ? '< 0.1' : seconds.toFixed(1)} s`;
+  }
+  const whole = Math.round(seconds);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) {
+    return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`;
+  }
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+/** "512 B", "1.4 kB", "3.2 MB"; powers of 1000. */
+export function bytes(size: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[unit]}`;
+}
+
+/** The name a person gave the run, or null where it is only the machine's own. */
+export function givenName(run: IRun): string | null {
+  const name = run.name?.trim();
+  const own = [run.id, run.notebook, run.program, codeName(run)];
+  return name && !own.includes(name) ? name : null;
+}
+
+/** "analysis.ipynb · Tue 14:02 · 37 cells" */
+export function runTitle(run: IRun, now = new Date(), locale?: string): string {
+  const parts = [codeName(run), when(run.started, now, locale)];
+  const name = givenName(run);
+  if (name) {
+    parts.splice(1, 0, name);
+  }
+  return [...parts, cellCount(run.executions)].join(' · ');
+}
+
+export function cellCount(count: number): string {
+  return `${count} ${count === 1 ? 'cell' : 'cells'}`;
+}

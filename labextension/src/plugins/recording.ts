@@ -1,0 +1,73 @@
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { Dialog, ICommandPalette, showDialog } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { CommandIDs } from '../commands';
+import { bytes } from '../model/titles';
+import { ICodeSave } from '../tokens';
+import { RecordingStatus, recordingWords } from '../widgets/status';
+
+/** Says in the status bar whether the open notebook is recorded, and switches it. */
+export const recording: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-codesave:recording',
+  description: 'Shows whether the open notebook is being recorded.',
+  autoStart: true,
+  requires: [ICodeSave],
+  optional: [IStatusBar, INotebookTracker, ICommandPalette, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    { recording: model }: ICodeSave,
+    statusBar: IStatusBar | null,
+    tracker: INotebookTracker | null,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('jupyter_codesave');
+    const notebook = () => tracker?.currentWidget?.context.path ?? null;
+
+    const explain = async () => {
+      await model.refresh();
+      const { state, reason } = model.of(notebook());
+      const { status } = model;
+      const off = status?.capture === 'off';
+      const lines = [
+        reason,
+        status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size)),
+        status && trans.__('Decided by: %1.', status.decided_by)
+      ];
+      const answer = await showDialog({
+        title: recordingWords(state, trans),
+        body: lines.filter(Boolean).join('\n'),
+        buttons: [
+          Dialog.cancelButton({ label: trans.__('Close') }),
+          Dialog.okButton({
+            label: off ? trans.__('Record again') : trans.__('Stop recording')
+          })
+        ]
+      });
+      if (answer.button.accept) {
+        await model.setCapture(off ? null : 'off');
+      }
+    };
+
+    const item = new RecordingStatus(model, notebook, () => void explain(), trans);
+    tracker?.currentChanged.connect(() => item.follow());
+    statusBar?.registerStatusItem('jupyter-codesave:recording', {
+      item,
+      align: 'left',
+      rank: 20
+    });
+
+    app.commands.addCommand(CommandIDs.toggleRecording, {
+      label: () =>
+        model.status?.capture === 'off' ? trans.__('Record again') : trans.__('Stop recording'),
+      execute: () => model.setCapture(model.status?.capture === 'off' ? null : 'off')
+    });
+    palette?.addItem({
+      command: CommandIDs.toggleRecording,
+      category: trans.__('Code saving')
+    });
+    model.changed.connect(() => app.commands.notifyCommandChanged(CommandIDs.toggleRecording));
+  }
+};

@@ -1,0 +1,106 @@
+import {
+  ILabShell,
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { WidgetTracker } from '@jupyterlab/apputils';
+import { IEditorServices } from '@jupyterlab/codeeditor';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { CommandIDs, text } from '../commands';
+import { SessionModel } from '../model/session';
+import { baseName } from '../model/titles';
+import { labLink, linked, openInMain } from '../shell';
+import { ICodeSave, RUN_EVENT, type IRunEvent } from '../tokens';
+import { saveAs } from '../widgets/download';
+import { storedRendermime } from '../widgets/rendering';
+import { SessionViewer } from '../widgets/viewer';
+
+/** The session viewer: one run's notebook, read-only. */
+export const viewer: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-codesave:viewer',
+  description: 'Opens the session notebook of a run, read-only.',
+  autoStart: true,
+  requires: [ICodeSave, IRenderMimeRegistry, IEditorServices],
+  optional: [ILabShell, ILayoutRestorer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    { client }: ICodeSave,
+    rendermime: IRenderMimeRegistry,
+    editorServices: IEditorServices,
+    labShell: ILabShell | null,
+    restorer: ILayoutRestorer | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('jupyter_codesave');
+    const tracker = new WidgetTracker<SessionViewer>({ namespace: 'codesave-session' });
+
+    app.commands.addCommand(CommandIDs.openSession, {
+      label: trans.__('Open session'),
+      execute: async args => {
+        const run =
+          text(args, 'run') ??
+          app.contextMenuHitTest(node => node.dataset.run !== undefined)?.dataset.run;
+        if (!run) {
+          return;
+        }
+        const open = tracker.find(widget => widget.model.run === run);
+        if (open) {
+          openInMain(app, labShell, open);
+          return open;
+        }
+        const widget = new SessionViewer({
+          model: new SessionModel(client, run),
+          rendermime: storedRendermime(rendermime),
+          editorServices,
+          commands: app.commands,
+          trans,
+          openCopy: (notebook, page) => void copy(page.notebook, notebook),
+          openFile: (model, path) =>
+            void model.file(path).then(content => saveAs(content, baseName(path)))
+        });
+        widget.id = `codesave-session-${run}`;
+        if (!openInMain(app, labShell, widget)) {
+          widget.dispose();
+          window.open(labLink({ run }), '_blank');
+          return;
+        }
+        await tracker.add(widget);
+        await widget.model.load();
+        return widget;
+      }
+    });
+
+    /** A copy that can be run, beside the notebook that it came from. */
+    const copy = async (path: string | null, notebook: object) => {
+      const folder = path?.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+      const { contents } = app.serviceManager;
+      const made = await contents.newUntitled({ path: folder, type: 'notebook' });
+      await contents.save(made.path, { type: 'notebook', format: 'json', content: notebook });
+      await app.commands.execute('docmanager:open', { path: made.path });
+    };
+
+    app.serviceManager.events.stream.connect((_, event) => {
+      if (event.schema_id === RUN_EVENT) {
+        const { run, action } = event as unknown as IRunEvent;
+        const open = tracker.find(widget => widget.model.run === run);
+        if (open && action !== 'deleted') {
+          open.model.refresh();
+        }
+      }
+    });
+
+    void restorer?.restore(tracker, {
+      command: CommandIDs.openSession,
+      args: widget => ({ run: widget.model.run }),
+      name: widget => widget.model.run
+    });
+    void app.restored.then(() => {
+      const run = linked('run');
+      if (run) {
+        void app.commands.execute(CommandIDs.openSession, { run });
+      }
+    });
+  }
+};

@@ -1,0 +1,143 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { InputDialog, Notification } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { pathReference } from './client';
+import { CommandIDs, text } from './commands';
+import { inOrder } from './model/runs';
+import { runTitle } from './model/titles';
+import type { ICodeSave, IRun } from './tokens';
+
+/** The commands on a run: the one given as `run`, else the one that was clicked. */
+export function addRunCommands(
+  app: JupyterFrontEnd,
+  { client, runs }: ICodeSave,
+  trans: TranslationBundle
+): void {
+  const { commands } = app;
+  const clicked = (args: ReadonlyPartialJSONObject): string | undefined =>
+    text(args, 'run') ??
+    app.contextMenuHitTest(node => node.dataset.run !== undefined)?.dataset.run;
+  const fetched = async (args: ReadonlyPartialJSONObject): Promise<IRun | null> => {
+    const id = clicked(args);
+    return id ? (runs.get(id) ?? client.run(id)) : null;
+  };
+  const compare = (base: string, head: string) =>
+    commands.execute(CommandIDs.compare, { base, head });
+
+  commands.addCommand(CommandIDs.compareSelected, {
+    label: trans.__('Compare the two selected runs'),
+    isEnabled: () => runs.pair !== null,
+    execute: () => runs.pair && compare(runs.pair.base, runs.pair.head)
+  });
+
+  commands.addCommand(CommandIDs.selectForCompare, {
+    label: trans.__('Select for compare'),
+    execute: args => {
+      const id = clicked(args);
+      if (id) {
+        runs.select(id);
+        chosen = id;
+      }
+    }
+  });
+  let chosen: string | null = null;
+  commands.addCommand(CommandIDs.compareWithSelected, {
+    label: trans.__('Compare with selected'),
+    isEnabled: () => chosen !== null || runs.selection.length > 0,
+    execute: async args => {
+      const head = await fetched(args);
+      const other = chosen ?? runs.selection[0];
+      if (head && other && other !== head.id) {
+        const base = runs.get(other) ?? (await client.run(other));
+        const pair = inOrder(base, head);
+        return compare(pair.base, pair.head);
+      }
+    }
+  });
+
+  commands.addCommand(CommandIDs.compareWithDisk, {
+    label: trans.__('Compare with notebook on disk'),
+    execute: async args => {
+      const run = await fetched(args);
+      const path = run?.notebook ?? run?.program;
+      if (run && path) {
+        return compare(run.id, pathReference(path));
+      }
+      Notification.info(trans.__('This run has no notebook on disk.'), { autoClose: 4000 });
+    }
+  });
+
+  commands.addCommand(CommandIDs.comparePrevious, {
+    label: trans.__('Compare with previous run'),
+    execute: async args => {
+      const run = await fetched(args);
+      if (!run) {
+        return;
+      }
+      const siblings = run.notebook
+        ? (await client.runs({ notebook: run.notebook, limit: 200 })).runs
+        : (runs.groups.find(group => group.runs.some(other => other.id === run.id))?.runs ??
+          []);
+      const previous = siblings.find(other => other.started < run.started);
+      if (previous) {
+        return compare(previous.id, run.id);
+      }
+      Notification.info(trans.__('This is the first run of its notebook.'), {
+        autoClose: 4000
+      });
+    }
+  });
+
+  commands.addCommand(CommandIDs.rename, {
+    label: trans.__('Rename run…'),
+    execute: async args => {
+      const run = await fetched(args);
+      const answer =
+        run &&
+        (await InputDialog.getText({
+          title: trans.__('Rename run'),
+          label: runTitle(run),
+          text: run.name ?? '',
+          okLabel: trans.__('Rename')
+        }));
+      if (answer?.button.accept && answer.value !== null) {
+        await runs.rename(run!.id, answer.value.trim());
+      }
+    }
+  });
+
+  commands.addCommand(CommandIDs.tag, {
+    label: trans.__('Tag run…'),
+    execute: async args => {
+      const run = await fetched(args);
+      const answer =
+        run &&
+        (await InputDialog.getText({
+          title: trans.__('Tags, separated by commas'),
+          label: runTitle(run),
+          text: run.tags.join(', '),
+          okLabel: trans.__('Set tags')
+        }));
+      if (answer?.button.accept && answer.value !== null) {
+        const tags = answer.value.split(',').map(tag => tag.trim());
+        await runs.tag(run!.id, [...new Set(tags.filter(Boolean))]);
+      }
+    }
+  });
+
+  commands.addCommand(CommandIDs.remove, {
+    label: trans.__('Delete run'),
+    execute: async args => {
+      const run = await fetched(args);
+      if (!run) {
+        return;
+      }
+      await runs.delete(run.id);
+      Notification.info(trans.__('Deleted %1', runTitle(run)), {
+        autoClose: 15_000,
+        actions: [{ label: trans.__('Undo'), callback: () => void runs.restore(run.id) }]
+      });
+    }
+  });
+}

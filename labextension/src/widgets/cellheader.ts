@@ -1,0 +1,67 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Change, Field, ICellChange, PartialCell } from '../tokens';
+
+/** The line above a cell: what happened to it, in words, and its prompts on either side. */
+export function cellHeader(
+  entry: ICellChange,
+  base: PartialCell | null,
+  head: PartialCell | null,
+  trans: TranslationBundle,
+  showOrigin: () => void
+): HTMLElement {
+  const node = document.createElement('header');
+  node.className = 'codesave-CellDiff-header';
+  const badge = document.createElement('span');
+  badge.className = 'codesave-Badge';
+  badge.textContent = changeWords(entry.change, trans);
+  const fields = document.createElement('span');
+  fields.className = 'codesave-CellDiff-fields';
+  fields.textContent =
+    entry.change === 'modified' || entry.change === 'moved'
+      ? entry.fields.map(field => fieldWords(field, trans)).join(', ')
+      : '';
+  const prompts = document.createElement('span');
+  prompts.className = 'codesave-CellDiff-prompts';
+  prompts.textContent = [...new Set([prompt(base), prompt(head)])].filter(Boolean).join(' → ');
+  node.append(badge, fields);
+  if (entry.change === 'moved') {
+    const jump = document.createElement('button');
+    jump.className = 'codesave-Link';
+    jump.textContent = trans.__('Show where it was');
+    jump.onclick = showOrigin;
+    node.append(jump);
+  }
+  node.append(prompts);
+  return node;
+}
+
+function prompt(cell: PartialCell | null): string {
+  const count = cell?.execution_count;
+  return typeof count === 'number' ? `[${count}]` : '';
+}
+
+export function changeWords(change: Change, trans: TranslationBundle): string {
+  switch (change) {
+    case 'added':
+      return trans.__('Added');
+    case 'removed':
+      return trans.__('Removed');
+    case 'modified':
+      return trans.__('Modified');
+    case 'moved':
+      return trans.__('Moved');
+    case 'unchanged':
+      return trans.__('Unchanged');
+  }
+}
+
+function fieldWords(field: Field, trans: TranslationBundle): string {
+  switch (field) {
+    case 'source':
+      return trans.__('source');
+    case 'outputs':
+      return trans.__('outputs');
+    case 'metadata':
+      return trans.__('metadata');
+  }
+}

@@ -1,0 +1,237 @@
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+import { Panel, Widget } from '@lumino/widgets';
+import * as React from 'react';
+import { CodeSaveError } from '../client';
+import { ComparisonModel } from '../model/comparison';
+import { bytes } from '../model/titles';
+import type { IComparedFile } from '../tokens';
+import { ComparerHeader, sideTitle } from './comparerheader';
+import { Facts } from './facts';
+import { FileTree, type Choice } from './filetree';
+import { diffIcon } from './icons';
+import { NotebookDiff } from './notebookdiff';
+import { textDiff, textView, type Languages } from './textdiff';
+
+export interface IComparerOptions {
+  model: ComparisonModel;
+  languages: Languages;
+  rendermime: IRenderMimeRegistry;
+  trans: TranslationBundle;
+  /** Lets a person choose other sides. */
+  pick(model: ComparisonModel): void;
+  copyLink(model: ComparisonModel): void;
+}
+
+/** The Code Comparer: two sides, the files in which they differ, and the chosen one's changes. */
+export class Comparer extends Panel {
+  constructor(private options: IComparerOptions) {
+    super();
+    const { model, trans } = options;
+    this.addClass('codesave-Comparer');
+    this.node.tabIndex = -1;
+    this.title.icon = diffIcon;
+    this.title.closable = true;
+    this.header = new ComparerHeader(
+      model,
+      {
+        pick: () => options.pick(model),
+        step: direction => this.step(direction),
+        copyLink: () => options.copyLink(model),
+        place: () => this.place()
+      },
+      trans
+    );
+    this.tree = new FileTree(
+      model,
+      () => this.choice,
+      choice => this.choose(choice),
+      trans
+    );
+    const body = new Panel();
+    body.addClass('codesave-Comparer-body');
+    this.content.addClass('codesave-Comparer-content');
+    body.addWidget(this.tree);
+    body.addWidget(this.content);
+    this.addWidget(this.header);
+    this.addWidget(body);
+    model.changed.connect((_, what) => this.onChanged(what));
+    this.onChanged('files');
+  }
+
+  get model(): ComparisonModel {
+    return this.options.model;
+  }
+
+  /** Goes to the next (1) or previous (-1) change of the shown notebook. */
+  step(direction: 1 | -1): void {
+    if (this.notebook?.step(direction)) {
+      this.header.update();
+    }
+  }
+
+  dispose(): void {
+    this.model.cancel();
+    super.dispose();
+  }
+
+  protected onActivateRequest(msg: Message): void {
+    if (!this.node.contains(document.activeElement)) {
+      this.node.focus();
+    }
+  }
+
+  private get choice(): Choice | null {
+    return this.facts ? 'facts' : this.model.path === null ? null : { path: this.model.path };
+  }
+
+  private choose(choice: Choice): void {
+    this.facts = choice === 'facts';
+    if (choice !== 'facts' && (choice.path !== this.model.path || !this.model.file)) {
+      void this.model.select(choice.path);
+    } else {
+      this.onChanged('file');
+    }
+  }
+
+  private place(): { at: number; of: number } | null {
+    const of = this.notebook?.changes.length ?? 0;
+    return of > 0 ? { at: this.notebook!.at, of } : null;
+  }
+
+  private onChanged(what: 'files' | 'file' | 'view'): void {
+    if (this.isDisposed) {
+      return;
+    }
+    const { model } = this;
+    const { trans } = this.options;
+    const name = model.comparison && [
+      sideTitle(model.comparison.base, model.base),
+      sideTitle(model.comparison.head, model.head)
+    ];
+    this.title.label = trans.__('Compare %1', (name?.[1] ?? model.head).split(' · ')[0]);
+    this.title.caption = (name ?? [model.base, model.head]).join(' ↔ ');
+    this.tree.setHidden(model.comparison === null);
+    this.fill();
+    this.node.dataset.state = model.state;
+    this.header.update();
+    this.tree.update();
+  }
+
+  private fill(): void {
+    while (this.content.widgets.length) {
+      this.content.widgets[0].dispose();
+    }
+    this.notebook = null;
+    const { model } = this;
+    if (model.state === 'loading') {
+      this.content.addWidget(this.loading());
+    } else if (model.state === 'error') {
+      this.content.addWidget(this.failure(model.error!));
+    } else if (this.facts && model.comparison?.facts) {
+      const { facts } = model.comparison;
+      this.content.addWidget(
+        ReactWidget.create(<Facts facts={facts} trans={this.options.trans} />)
+      );
+    } else if (model.file) {
+      this.content.addWidget(this.fileView(model.file));
+    } else {
+      this.content.addWidget(noteWidget(this.options.trans.__('The two do not differ.')));
+    }
+  }
+
+  private fileView(file: IComparedFile): Widget {
+    const { languages, rendermime, trans } = this.options;
+    if (file.kind === 'notebook' && file.notebooks && file.cells) {
+      this.notebook = new NotebookDiff(this.model, file, languages, rendermime, trans);
+      return this.notebook;
+    }
+    if (file.kind === 'text' && file.texts) {
+      const panel = new Panel();
+      panel.addClass('codesave-FileDiff');
+      void this.fillText(panel, file);
+      return panel;
+    }
+    const size = (side: { size: number } | null) =>
+      side ? bytes(side.size) : trans.__('absent');
+    return noteWidget(
+      trans.__(
+        '%1 is not text and is not shown. Base: %2, head: %3.',
+        file.path,
+        size(file.base),
+        size(file.head)
+      )
+    );
+  }
+
+  private async fillText(panel: Panel, file: IComparedFile): Promise<void> {
+    const { languages, trans } = this.options;
+    const language = await languages.load(file.path);
+    if (panel.isDisposed) {
+      return;
+    }
+    const { base, head } = file.texts!;
+    if (base !== null && head !== null) {
+      panel.addWidget(
+        textDiff({
+          base,
+          head,
+          language,
+          layout: this.model.view.layout,
+          labels: {
+            base: trans.__('%1 of the base', file.path),
+            head: trans.__('%1 of the head', file.path)
+          },
+          collapse: true,
+          numbers: true
+        })
+      );
+      return;
+    }
+    const view = textView(base ?? head ?? '', language, file.path, true);
+    view.addClass('codesave-Side');
+    view.addClass(base === null ? 'codesave-mod-head' : 'codesave-mod-base');
+    panel.addWidget(view);
+  }
+
+  private loading(): Widget {
+    const { trans } = this.options;
+    return ReactWidget.create(
+      <div className="codesave-Loading" role="status">
+        <span className="codesave-Spinner" aria-hidden="true" />
+        <p>{trans.__('Comparing…')}</p>
+        <button className="codesave-Button" onClick={() => this.model.cancel()}>
+          {trans.__('Cancel')}
+        </button>
+      </div>
+    );
+  }
+
+  private failure(error: Error): Widget {
+    const { trans } = this.options;
+    return ReactWidget.create(
+      <div className="codesave-Failure" role="alert">
+        <h2>{error.message}</h2>
+        {error instanceof CodeSaveError && error.reason && <p>{error.reason}</p>}
+        <button className="codesave-Button" onClick={() => void this.model.load()}>
+          {trans.__('Try again')}
+        </button>
+      </div>
+    );
+  }
+
+  private header: ComparerHeader;
+  private tree: FileTree;
+  private content = new Panel();
+  private notebook: NotebookDiff | null = null;
+  private facts = false;
+}
+
+function noteWidget(text: string): Widget {
+  const node = document.createElement('p');
+  node.className = 'codesave-note';
+  node.textContent = text;
+  return new Widget({ node });
+}

@@ -1,0 +1,294 @@
+import type { Extension } from '@codemirror/state';
+import type { INotebookMetadata } from '@jupyterlab/nbformat';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+import type { ComparisonModel } from '../model/comparison';
+import { fold, type Row } from '../model/folding';
+import { narrowed } from '../model/narrowing';
+import type { IComparedFile, ICellChange, PartialCell } from '../tokens';
+import { CellDiff, sourceOf } from './celldiff';
+import { cellHeader } from './cellheader';
+import type { Languages } from './textdiff';
+
+/** Milliseconds of building a frame, so that scrolling stays smooth. */
+const SLICE = 10;
+/** A line of code in pixels, to guess the height of what is not built yet. */
+const LINE = 17;
+
+interface ISlot {
+  node: HTMLElement;
+  entry: ICellChange;
+  content: CellDiff | null;
+  state: 'empty' | 'waiting' | 'built';
+}
+
+/** The cells of two notebooks, each built when it is scrolled into view. */
+export class NotebookDiff extends Widget {
+  constructor(
+    private model: ComparisonModel,
+    private file: IComparedFile,
+    private languages: Languages,
+    private rendermime: IRenderMimeRegistry,
+    private trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('codesave-NotebookDiff');
+    this.node.setAttribute('role', 'list');
+    this.node.setAttribute('aria-label', trans.__('Cells'));
+    this.cells = narrowed(file.cells ?? [], model.view);
+    const rows = fold(this.cells);
+    this.node.append(...rows.map(row => this.row(row)));
+    if (this.changes.length === 0) {
+      const same = document.createElement('p');
+      same.className = 'codesave-note';
+      same.textContent = trans.__('The notebooks do not differ in what is shown.');
+      this.node.prepend(same);
+    }
+  }
+
+  /** The places of the changed cells in the page, top to bottom. */
+  readonly changes: HTMLElement[] = [];
+
+  /** The place in `changes` that was last gone to; -1 before the first. */
+  get at(): number {
+    return this._at;
+  }
+
+  /** Scrolls to the next (1) or previous (-1) change; false where there is none. */
+  step(direction: 1 | -1): boolean {
+    const next = this._at + direction;
+    if (next < 0 || next >= this.changes.length) {
+      return false;
+    }
+    this._at = next;
+    this.reveal(this.changes[next]);
+    return true;
+  }
+
+  dispose(): void {
+    if (this.isDisposed) {
+      return;
+    }
+    this.observer?.disconnect();
+    cancelAnimationFrame(this.frame);
+    this.slots.forEach(slot => slot.content?.dispose());
+    this.slots.clear();
+    super.dispose();
+  }
+
+  protected onAfterAttach(msg: Message): void {
+    this.observer = new IntersectionObserver(entries => this.onSeen(entries), {
+      root: this.node,
+      rootMargin: '50% 0px'
+    });
+    void this.start();
+  }
+
+  private async start(): Promise<void> {
+    const [code, markdown] = await Promise.all([
+      this.languages.load(languageOf(this.file)),
+      this.languages.load('text/x-ipythongfm')
+    ]);
+    this.kinds = { code, markdown };
+    this.slots.forEach(slot => this.observer?.observe(slot.node));
+  }
+
+  private row(row: Row): HTMLElement {
+    if (row.kind === 'cell') {
+      return this.slot(row.entry);
+    }
+    return row.kind === 'fold' ? this.foldNode(row) : this.ghost(row.entry);
+  }
+
+  private slot(entry: ICellChange): HTMLElement {
+    const node = document.createElement('article');
+    node.className = 'codesave-CellDiff';
+    node.dataset.change = entry.change;
+    node.setAttribute('role', 'listitem');
+    node.tabIndex = -1;
+    const { base, head } = this.partial(entry);
+    node.append(cellHeader(entry, base, head, this.trans, () => this.showGhost(entry)));
+    node.style.minHeight = `${guess(base, head)}px`;
+    this.slots.set(node, { node, entry, content: null, state: 'empty' });
+    if (entry.change !== 'unchanged') {
+      this.changes.push(node);
+    }
+    return node;
+  }
+
+  private foldNode(row: Row & { kind: 'fold' }): HTMLElement {
+    const node = document.createElement('div');
+    node.className = 'codesave-Fold';
+    node.setAttribute('role', 'listitem');
+    const button = document.createElement('button');
+    const count = row.entries.length;
+    button.textContent = this.trans._n('%1 unchanged cell', '%1 unchanged cells', count);
+    button.setAttribute('aria-expanded', 'false');
+    button.onclick = () => {
+      const slots = row.entries.map(({ entry }) => this.slot(entry));
+      node.replaceWith(...slots);
+      slots.forEach(slot => this.observer?.observe(slot));
+      slots[0].focus({ preventScroll: true });
+    };
+    node.append(button);
+    return node;
+  }
+
+  private ghost(entry: ICellChange): HTMLElement {
+    const node = document.createElement('div');
+    node.className = 'codesave-Ghost';
+    node.setAttribute('role', 'listitem');
+    const button = document.createElement('button');
+    button.textContent = this.trans.__('A cell moved from here: show where it is now');
+    button.onclick = () => {
+      const slot = [...this.slots.values()].find(other => other.entry === entry);
+      if (slot) {
+        this.reveal(slot.node);
+      }
+    };
+    node.append(button);
+    this.ghosts.set(entry, node);
+    return node;
+  }
+
+  private showGhost(entry: ICellChange): void {
+    const node = this.ghosts.get(entry);
+    if (node) {
+      this.reveal(node);
+      node.querySelector('button')?.focus({ preventScroll: true });
+    }
+  }
+
+  private reveal(node: HTMLElement): void {
+    node.scrollIntoView({ block: 'start' });
+    node.focus({ preventScroll: true });
+  }
+
+  private partial(entry: ICellChange): { base: PartialCell | null; head: PartialCell | null } {
+    const { base, head } = this.file.notebooks ?? {};
+    return {
+      base: entry.base === null ? null : (base?.cells[entry.base] ?? null),
+      head: entry.head === null ? null : (head?.cells[entry.head] ?? null)
+    };
+  }
+
+  private onSeen(entries: IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of entries) {
+      const slot = this.slots.get(target as HTMLElement);
+      if (slot?.state !== 'built' && isIntersecting) {
+        this.wanted.add(slot!);
+      } else if (slot && !isIntersecting) {
+        this.wanted.delete(slot);
+      }
+    }
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.wanted.size) {
+      cancelAnimationFrame(this.frame);
+      this.frame = requestAnimationFrame(() => this.build());
+    }
+  }
+
+  /** Builds what is looked at, a slice a frame. */
+  private build(): void {
+    const end = performance.now() + SLICE;
+    for (const slot of this.wanted) {
+      this.wanted.delete(slot);
+      if (slot.state === 'empty') {
+        this.fill(slot);
+      }
+      if (performance.now() > end) {
+        break;
+      }
+    }
+    this.schedule();
+  }
+
+  private fill(slot: ISlot): void {
+    const { base, head } = this.partial(slot.entry);
+    if (!base?.partial && !head?.partial) {
+      this.place(slot, base as never, head as never);
+      return;
+    }
+    slot.state = 'waiting';
+    const { entry } = slot;
+    const same = entry.change === 'unchanged';
+    Promise.all([
+      entry.base === null || (same && entry.head !== null)
+        ? null
+        : this.model.cell('base', entry.base),
+      entry.head === null ? null : this.model.cell('head', entry.head)
+    ]).then(
+      ([wholeBase, wholeHead]) => this.place(slot, wholeBase, wholeHead),
+      error => {
+        slot.state = 'empty';
+        if (!this.isDisposed) {
+          slot.node.append(
+            note(this.trans.__('This cell could not be fetched: %1', error.message))
+          );
+        }
+      }
+    );
+  }
+
+  private place(
+    slot: ISlot,
+    base: ConstructorParameters<typeof CellDiff>[0]['base'],
+    head: ConstructorParameters<typeof CellDiff>[0]['head']
+  ): void {
+    if (this.isDisposed || !slot.node.isConnected) {
+      return;
+    }
+    slot.state = 'built';
+    this.observer?.unobserve(slot.node);
+    slot.content = new CellDiff({
+      entry: slot.entry,
+      base,
+      head,
+      diff: this.file.diff,
+      languages: this.kinds,
+      view: this.model.view,
+      rendermime: this.rendermime,
+      trans: this.trans
+    });
+    Widget.attach(slot.content, slot.node);
+    slot.node.style.minHeight = '';
+  }
+
+  private readonly cells: readonly ICellChange[];
+  private kinds: Record<string, Extension> = {};
+  private slots = new Map<HTMLElement, ISlot>();
+  private ghosts = new Map<ICellChange, HTMLElement>();
+  private wanted = new Set<ISlot>();
+  private observer: IntersectionObserver | null = null;
+  private frame = 0;
+  private _at = -1;
+}
+
+/** The MIME type or name of the notebook's language; Python where it does not say. */
+function languageOf(file: IComparedFile): string {
+  const { head, base } = file.notebooks ?? {};
+  const metadata = (head ?? base)?.metadata as Partial<INotebookMetadata> | undefined;
+  const info = metadata?.language_info;
+  const kernel = metadata?.kernelspec?.language;
+  return info?.mimetype || info?.name || (kernel ? String(kernel) : 'text/x-python');
+}
+
+function guess(base: PartialCell | null, head: PartialCell | null): number {
+  const lines = Math.max(
+    ...[base, head].map(cell => (cell ? (cell.lines ?? sourceOf(cell).split('\n').length) : 0))
+  );
+  const outputs = (head ?? base)?.outputs as unknown[] | undefined;
+  return 36 + LINE * Math.min(lines, 40) + (outputs?.length ? 60 : 0);
+}
+
+function note(text: string): HTMLElement {
+  const node = document.createElement('p');
+  node.className = 'codesave-note';
+  node.textContent = text;
+  return node;
+}

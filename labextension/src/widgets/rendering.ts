@@ -1,0 +1,93 @@
+import type { IOutput } from '@jupyterlab/nbformat';
+import { OutputArea, OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import { Widget } from '@lumino/widgets';
+
+/**
+ * A rendermime for what is stored: nothing is trusted, nothing is fetched from elsewhere, and
+ * SVG is drawn as an image, in which no script runs.
+ */
+export function storedRendermime(rendermime: IRenderMimeRegistry): IRenderMimeRegistry {
+  const { sanitizer } = rendermime;
+  const own = rendermime.clone({
+    sanitizer: {
+      allowNamedProperties: false,
+      allowCommandLinker: false,
+      getAutolink: () => sanitizer.getAutolink?.() ?? true,
+      sanitize: (dirty, options) => withoutRemote(sanitizer.sanitize(dirty, options))
+    }
+  });
+  own.addFactory(
+    {
+      safe: true,
+      mimeTypes: ['image/svg+xml'],
+      defaultRank: 60,
+      createRenderer: options => new SVGImage(options)
+    },
+    60
+  );
+  return own;
+}
+
+/** One stored output, as JupyterLab would show it untrusted. */
+export function outputArea(
+  outputs: readonly IOutput[],
+  rendermime: IRenderMimeRegistry
+): SimplifiedOutputArea {
+  const model = new OutputAreaModel({ values: [...outputs], trusted: false });
+  const area = new SimplifiedOutputArea({
+    model,
+    rendermime,
+    contentFactory: OutputArea.defaultContentFactory
+  });
+  area.disposed.connect(() => model.dispose());
+  return area;
+}
+
+const SOURCES = ['src', 'srcset', 'poster', 'background', 'data', 'xlink:href'];
+
+/** Takes every address out of `html` that a browser would fetch by itself. */
+export function withoutRemote(html: string): string {
+  if (!/src|poster|background|url\s*\(|commandlinker|xlink/i.test(html)) {
+    return html;
+  }
+  // A document of its own: nothing in it is loaded or run.
+  const page = new DOMParser().parseFromString(html, 'text/html');
+  for (const node of page.body.querySelectorAll('*')) {
+    for (const name of SOURCES) {
+      const value = node.getAttribute(name);
+      if (value !== null && !/^\s*(data:image\/|attachment:|blob:)/i.test(value)) {
+        node.removeAttribute(name);
+        node.setAttribute('title', `Not loaded: ${value}`);
+        node.classList.add('codesave-blocked');
+      }
+    }
+    if (/url\s*\(/i.test(node.getAttribute('style') ?? '')) {
+      node.removeAttribute('style');
+    }
+    for (const { name } of [...node.attributes]) {
+      if (name.startsWith('commandlinker') || name.startsWith('data-commandlinker')) {
+        node.removeAttribute(name);
+      }
+    }
+  }
+  return page.body.innerHTML;
+}
+
+/** SVG as an image: no script in it runs and nothing is fetched. */
+class SVGImage extends Widget implements IRenderMime.IRenderer {
+  constructor(private options: IRenderMime.IRendererOptions) {
+    super({ node: document.createElement('div') });
+    this.addClass('jp-RenderedImage');
+  }
+
+  renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    const image = document.createElement('img');
+    const source = String(model.data[this.options.mimeType] ?? '');
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source)}`;
+    image.alt = 'SVG';
+    this.node.replaceChildren(image);
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,194 @@
+import type { IEditorServices } from '@jupyterlab/codeeditor';
+import type { INotebookContent } from '@jupyterlab/nbformat';
+import { NotebookModel, StaticNotebook } from '@jupyterlab/notebook';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import type { Message } from '@lumino/messaging';
+import { Panel, Widget } from '@lumino/widgets';
+import * as React from 'react';
+import type { SessionModel } from '../model/session';
+import { runTitle } from '../model/titles';
+import type { IRunPage } from '../tokens';
+import { codeHistoryIcon } from './icons';
+import { RunDetails } from './rundetails';
+import { Timeline } from './timeline';
+import { ViewerHeader, type ViewerPage } from './viewerheader';
+
+export interface ISessionViewerOptions {
+  model: SessionModel;
+  rendermime: IRenderMimeRegistry;
+  editorServices: IEditorServices;
+  commands: CommandRegistry;
+  trans: TranslationBundle;
+  openCopy(notebook: INotebookContent, page: IRunPage): void;
+  openFile(model: SessionModel, path: string): void;
+}
+
+/** One run: its session notebook read-only, a timeline of its executions, its files and facts. */
+export class SessionViewer extends Panel {
+  constructor(private options: ISessionViewerOptions) {
+    super();
+    const { model, trans } = options;
+    this.addClass('codesave-SessionViewer');
+    this.node.tabIndex = -1;
+    this.title.icon = codeHistoryIcon;
+    this.title.closable = true;
+    this.title.label = trans.__('Run %1', model.run);
+    this.header = new ViewerHeader(
+      model,
+      options.commands,
+      {
+        page: () => this.page,
+        show: page => this.turnTo(page),
+        openCopy: () => options.openCopy(model.notebook!, model.page!)
+      },
+      trans
+    );
+    this.timeline = ReactWidget.create(
+      <UseSignal signal={model.changed}>
+        {() => (
+          <Timeline
+            executions={model.executions}
+            goTo={index => void this.goTo(index)}
+            trans={trans}
+          />
+        )}
+      </UseSignal>
+    );
+    this.timeline.addClass('codesave-Timeline');
+    this.details = ReactWidget.create(
+      <UseSignal signal={model.changed}>
+        {() =>
+          model.page && (
+            <RunDetails
+              page={model.page}
+              commands={options.commands}
+              openFile={path => options.openFile(model, path)}
+              trans={trans}
+            />
+          )
+        }
+      </UseSignal>
+    );
+    this.details.addClass('codesave-RunDetails');
+    this.body.addClass('codesave-SessionViewer-body');
+    this.session.addClass('codesave-SessionViewer-notebook');
+    this.body.addWidget(this.timeline);
+    this.body.addWidget(this.session);
+    this.body.addWidget(this.details);
+    this.addWidget(this.header);
+    this.addWidget(this.body);
+    model.changed.connect(() => this.onLoaded());
+    this.turnTo('session');
+    this.node.dataset.state = model.state;
+  }
+
+  get model(): SessionModel {
+    return this.options.model;
+  }
+
+  /** Scrolls the session notebook to the cell at `index`. */
+  async goTo(index: number): Promise<void> {
+    this.turnTo('session');
+    if (this.notebook) {
+      await this.notebook.scrollToItem(index, 'start');
+      const cell = this.notebook.widgets[index];
+      cell?.node.classList.add('codesave-mod-found');
+      setTimeout(() => cell?.node.classList.remove('codesave-mod-found'), 1500);
+    }
+  }
+
+  protected onActivateRequest(msg: Message): void {
+    if (!this.node.contains(document.activeElement)) {
+      this.node.focus();
+    }
+  }
+
+  private turnTo(page: ViewerPage): void {
+    this.page = page;
+    this.timeline.setHidden(page !== 'session');
+    this.session.setHidden(page !== 'session');
+    this.details.setHidden(page !== 'details');
+    this.header.update();
+  }
+
+  private onLoaded(): void {
+    const { model, trans } = this.options;
+    if (this.isDisposed) {
+      return;
+    }
+    if (model.page) {
+      this.title.label = runTitle(model.page).split(' · ').slice(0, 2).join(' · ');
+      this.title.caption = runTitle(model.page);
+    }
+    const { state, error } = model;
+    if (state === 'ready' && model.notebook) {
+      this.showNotebook(model.notebook);
+    } else if (error) {
+      this.clear();
+      this.session.addWidget(
+        ReactWidget.create(
+          <div className="codesave-Failure" role="alert">
+            <h2>{error.message}</h2>
+            <button className="codesave-Button" onClick={() => void model.load()}>
+              {trans.__('Try again')}
+            </button>
+          </div>
+        )
+      );
+    }
+    this.node.dataset.state = state;
+  }
+
+  /** Replaces the notebook; the reader stays where they were. */
+  private showNotebook(content: INotebookContent): void {
+    const top = this.notebook?.outerNode.scrollTop ?? 0;
+    this.clear();
+    const { rendermime, editorServices } = this.options;
+    const notebook = new StaticNotebook({
+      rendermime,
+      contentFactory: new StaticNotebook.ContentFactory({
+        editorFactory: editorServices.factoryService.newInlineEditor
+      }),
+      mimeTypeService: editorServices.mimeTypeService,
+      notebookConfig: { ...StaticNotebook.defaultNotebookConfig, windowingMode: 'full' }
+    });
+    notebook.addClass('jp-Notebook');
+    const model = new NotebookModel();
+    model.fromJSON(readOnly(content));
+    notebook.model = model;
+    notebook.disposed.connect(() => model.dispose());
+    this.notebook = notebook;
+    this.session.addWidget(notebook);
+    notebook.outerNode.scrollTop = top;
+  }
+
+  private clear(): void {
+    this.notebook = null;
+    while (this.session.widgets.length) {
+      this.session.widgets[0].dispose();
+    }
+  }
+
+  private header: ViewerHeader;
+  private timeline: Widget;
+  private details: Widget;
+  private body = new Panel();
+  private session = new Panel();
+  private notebook: StaticNotebook | null = null;
+  private page: ViewerPage = 'session';
+}
+
+/** Nothing stored is trusted and nothing in it can be typed into. */
+function readOnly(content: INotebookContent): INotebookContent {
+  return {
+    ...content,
+    cells: content.cells.map(cell => {
+      const metadata = { ...cell.metadata, editable: false, deletable: false };
+      delete metadata.trusted;
+      return { ...cell, metadata };
+    })
+  };
+}

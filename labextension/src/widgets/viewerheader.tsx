@@ -1,0 +1,90 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import * as React from 'react';
+import { CommandIDs } from '../commands';
+import type { SessionModel } from '../model/session';
+import { runTitle } from '../model/titles';
+import { saveAs } from './download';
+import { stateWords } from './rungroup';
+
+export type ViewerPage = 'session' | 'details';
+
+export interface IViewerActions {
+  page(): ViewerPage;
+  show(page: ViewerPage): void;
+  openCopy(): void;
+}
+
+/** Which run is looked at and what can be done with it. */
+export class ViewerHeader extends ReactWidget {
+  constructor(
+    private model: SessionModel,
+    private commands: CommandRegistry,
+    private actions: IViewerActions,
+    private trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('codesave-SessionViewer-header');
+  }
+
+  protected render(): JSX.Element {
+    return <UseSignal signal={this.model.changed}>{() => this.content()}</UseSignal>;
+  }
+
+  private content(): JSX.Element {
+    const { actions, commands, model, trans } = this;
+    const { page, notebook } = model;
+    const args = { run: model.run };
+    const tab = (name: ViewerPage, label: string) => (
+      <button
+        className="codesave-Button"
+        aria-pressed={actions.page() === name}
+        onClick={() => actions.show(name)}
+      >
+        {label}
+      </button>
+    );
+    const action = (label: string, todo: () => unknown, enabled = true) => (
+      <button className="codesave-Button" disabled={!enabled} onClick={() => void todo()}>
+        {label}
+      </button>
+    );
+    return (
+      <>
+        <h2 data-state={page?.state}>
+          <span className="codesave-Run-state" aria-hidden="true" />
+          {page ? runTitle(page) : trans.__('Run %1', model.run)}
+          {page && <small>{stateWords(page.state, trans)}</small>}
+        </h2>
+        <div className="codesave-Switches" role="toolbar" aria-label={trans.__('Run')}>
+          <span className="codesave-Group" role="group" aria-label={trans.__('View')}>
+            {tab('session', trans.__('Session'))}
+            {tab('details', trans.__('Details'))}
+          </span>
+          <span className="codesave-spacer" />
+          {action(trans.__('Compare with previous'), () =>
+            commands.execute(CommandIDs.comparePrevious, args)
+          )}
+          {action(
+            trans.__('Compare with notebook'),
+            () => commands.execute(CommandIDs.compareWithDisk, args),
+            !!page?.notebook
+          )}
+          {action(trans.__('Open a copy'), actions.openCopy, !!notebook)}
+          {action(
+            trans.__('Download'),
+            () =>
+              saveAs(
+                new Blob([JSON.stringify(notebook, null, 1)], {
+                  type: 'application/x-ipynb+json'
+                }),
+                `${model.run}.ipynb`
+              ),
+            !!notebook
+          )}
+        </div>
+      </>
+    );
+  }
+}
