@@ -22,7 +22,7 @@ from ..model.reference import PathReference, RecentReference, RunReference, pars
 from ..model.run import Run
 from ..store import Store
 from .code import Code, in_memory, newest, read_disk, run_title
-from .liveness import alive, locked
+from .liveness import is_alive, locked
 from .session import Change, SessionIngest
 
 __all__ = ["Change", "Code", "Ingest"]
@@ -44,7 +44,7 @@ class Ingest:
             state = self.store.journal_state(path.stem)
             with contextlib.suppress(FileNotFoundError):
                 grown = state is None or state.offset < path.stat().st_size
-                if grown or not alive(path):
+                if grown or not is_alive(path):
                     found.append(path)
         return found
 

@@ -99,8 +99,12 @@ def download(code: Code, folder: Path, *, overwrite: bool = False) -> list[Path]
         target.parent.mkdir(parents=True, exist_ok=True)
         data = code.read(path)
         if entry.mode == SYMLINK:
-            target.write_text(f"symbolic link to {data.decode('utf-8', 'replace')}\n", "utf-8")
-            continue
+            goal = os.fsdecode(data)
+            if (target.parent / goal).resolve().is_relative_to(folder):
+                target.unlink(missing_ok=True)
+                target.symlink_to(goal)
+                continue
+            data = f"symbolic link to {goal}, which is outside\n".encode("utf-8", "replace")
         draft = target.with_name(f".{target.name[:200]}.{os.urandom(4).hex()}")
         draft.write_bytes(data)
         draft.chmod(0o755 if entry.mode == EXECUTABLE else 0o644)

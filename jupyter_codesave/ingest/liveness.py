@@ -11,7 +11,7 @@ from pathlib import Path
 from ..journal.reader import session_event
 
 
-def alive(path: Path) -> bool:
+def is_alive(path: Path) -> bool:
     """Tell whether a journal's writer may still append; only its own host can know it is dead."""
     session = session_event(path)
     if session.get("host") not in (None, socket.gethostname()):

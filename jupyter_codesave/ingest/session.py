@@ -24,7 +24,7 @@ from ..model.manifest import FILE, Entry, Manifest
 from ..model.run import EndedBy, Run, State
 from ..store import JournalState, Store
 from .filter import blank_skipped, keep
-from .liveness import alive
+from .liveness import is_alive
 
 _SMALL = 64 << 10  # characters; outputs below this stay in memory while a session lives
 
@@ -55,7 +55,7 @@ class SessionIngest:
         fold = self.fold
         before = fold.offset
         known = set(fold.runs)
-        alive = alive(self.path)
+        alive = is_alive(self.path)
         for item in read(self.path, fold.offset, fold.sequence):
             fold.feed(item)
         if not alive:
@@ -86,7 +86,7 @@ class SessionIngest:
 
     def seal(self) -> bool:
         """Keep the finished journal as a blob and remove the file; False while it must wait."""
-        if self.fold.offset < self.path.stat().st_size and alive(self.path):
+        if self.fold.offset < self.path.stat().st_size and is_alive(self.path):
             return False
         digest = self.store.seal(self.path.stem, self.path)
         self.store.write(journal=self._state(digest))
