@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from .normalize import DERIVED_ID, Json
@@ -23,6 +24,7 @@ COMMON_WORD = 40  # cells a word may be in and still say something in a large ga
 ALIKE = 0.45  # likeness from which two cells in a gap are the same cell, edited
 ALIKE_ALONE = 0.30  # the same for a gap of one cell on each side
 ALIKE_ELSEWHERE = 0.75  # the same for a cell found out of order
+EXACT_WORDS = 10_000  # product of word counts up to which their order counts in likeness
 REPEATS = 64  # pairs of equal cells up to which all are candidates
 
 
@@ -53,13 +55,21 @@ class _Cells:
         ids = [cell["id"] for cell in cells]
         self.ids = [None if len(i) >= 16 and DERIVED_ID.match(i) else i for i in ids]
         self.count = Counter(self.keys)
+        self.known = set(self.ids)
         self._words: dict[int, list[str]] = {}
+        self._bags: dict[int, Counter[str]] = {}
 
     def words(self, index: int) -> list[str]:
         found = self._words.get(index)
         if found is None:
             found = [w for w in words(self.cells[index]["source"]) if not w.isspace()]
             self._words[index] = found
+        return found
+
+    def bag(self, index: int) -> Counter[str]:
+        found = self._bags.get(index)
+        if found is None:
+            found = self._bags[index] = Counter(self.words(index))
         return found
 
     def mass(self, index: int) -> float:
@@ -72,13 +82,9 @@ def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     a, b = _Cells(base, numbers), _Cells(head, numbers)
     low, top_a, top_b = 0, len(base), len(head)
     shorter = min(top_a, top_b)
-    while low < shorter and a.keys[low] == b.keys[low] and a.ids[low] == b.ids[low]:
+    while low < shorter and _same(a, b, low, low):
         low += 1
-    while (
-        min(top_a, top_b) > low
-        and a.keys[top_a - 1] == b.keys[top_b - 1]
-        and a.ids[top_a - 1] == b.ids[top_b - 1]
-    ):
+    while min(top_a, top_b) > low and _same(a, b, top_a - 1, top_b - 1):
         top_a -= 1
         top_b -= 1
     pairs = [(i, i) for i in range(low)]
@@ -94,9 +100,18 @@ def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     return Alignment(pairs, _moves(a, b, pairs, work))
 
 
+def _same(a: _Cells, b: _Cells, i: int, j: int) -> bool:
+    """Equal sources, and no id that says otherwise."""
+    if a.keys[i] != b.keys[j]:
+        return False
+    return a.ids[i] == b.ids[j] or (a.ids[i] not in b.known and b.ids[j] not in a.known)
+
+
 def heaviest_chain(links: Iterable[Link]) -> list[tuple[int, int]]:
     """Of the links, those that increase on both sides and weigh most together."""
     ordered = sorted(links, key=lambda link: (link.base, -link.head))
+    if all(p.base < q.base and p.head < q.head for p, q in pairwise(ordered)):
+        return [(link.base, link.head) for link in ordered]
     columns = {head: n for n, head in enumerate(sorted({link.head for link in ordered}), 1)}
     tree = [(0.0, -1)] * (len(columns) + 1)  # Fenwick: the best chain ending at or before
     before = [-1] * len(ordered)
@@ -221,11 +236,13 @@ def _likeness(a: _Cells, b: _Cells, i: int, j: int, work: Work) -> float:
     x, y = a.words(i), b.words(j)
     if not x or not y:
         return 0.0
-    if not work.spend(20 + len(x) * (1 + len(y) // 30)):
+    if not work.spend(20 + min(len(x) * (1 + len(y) // 30), len(x) + len(y))):
         return 0.0
     total = len(x) + len(y)
     if 2 * min(len(x), len(y)) < 0.2 * total:
         return 0.0
+    if len(x) * len(y) > EXACT_WORDS:
+        return 2 * (a.bag(i) & b.bag(j)).total() / total
     return 2 * common_length(x, y) / total
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import UsageError
 from .align import Alignment, align
 from .noise import CELL_METADATA, NOTEBOOK_METADATA, visible_metadata, visible_outputs
 from .normalize import Json
@@ -124,6 +125,17 @@ def patch_notebook(base: Json, diff: Sequence[Mapping[str, Any]]) -> Json:
 
     patched: Json = patch(base, to_diffentry_dicts(list(diff)))
     return patched
+
+
+def whole_cells(notebook: Json, indices: Iterable[int]) -> dict[str, Json]:
+    """`{index: cell}` of a notebook in normal form, the indices as text for JSON."""
+    cells = notebook["cells"]
+    found = {}
+    for index in indices:
+        if not 0 <= index < len(cells):
+            raise UsageError(f"No cell {index}: the notebook has cells 0 to {len(cells) - 1}.")
+        found[str(index)] = cells[index]
+    return found
 
 
 def is_session(notebook: Json) -> bool:
@@ -268,6 +280,8 @@ class _View:
             base["metadata"], CELL_METADATA
         ) != visible_metadata(head["metadata"], CELL_METADATA):
             return True
+        if base.keys() <= _KNOWN and head.keys() <= _KNOWN:
+            return False
         return _others(base) != _others(head)
 
 

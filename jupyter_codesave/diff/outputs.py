@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from .align import Link, heaviest_chain
 from .normalize import Json
 from .sequences import Work, gaps, matching_blocks
-from .text import Op, diff_lines, replaced
+from .text import Op, diff_lines, likeness_of_texts, replaced
 
+SMALL_GAP = 100  # product of output counts up to which every pair of a gap is compared
 DEEPEST = 40  # levels of mappings that are diffed key by key; deeper ones are replaced
 
 _TEXT_MIMES = ("text/", "image/svg+xml", "application/javascript", "application/x-latex")
@@ -27,17 +29,34 @@ def diff_outputs(base: Sequence[Json], head: Sequence[Json], work: Work) -> list
             [output_digest(o) for o in base], [output_digest(o) for o in head], work
         )
     ops: list[Op] = []
+    i = j = 0
     for i0, i1, j0, j1 in gaps(blocks, len(base), len(head)):
-        kinds = [_kind(o) for o in base[i0:i1]], [_kind(o) for o in head[j0:j1]]
         i, j = i0, j0
-        for p, q, n in matching_blocks(*kinds, work):
+        for p, q in _answers(base[i0:i1], head[j0:j1], work):
             ops += replaced(i, i0 + p, list(head[j : j0 + q]))
-            for k in range(n):
-                if inner := _diff_output(base[i0 + p + k], head[j0 + q + k], work):
-                    ops.append({"op": "patch", "key": i0 + p + k, "diff": inner})
-            i, j = i0 + p + n, j0 + q + n
+            inner = _diff_output(base[i0 + p], head[j0 + q], work)
+            ops.append({"op": "patch", "key": i0 + p, "diff": inner})
+            i, j = i0 + p + 1, j0 + q + 1
         ops += replaced(i, i1, list(head[j:j1]))
     return ops
+
+
+def _answers(base: Sequence[Json], head: Sequence[Json], work: Work) -> list[tuple[int, int]]:
+    """Which output of head answers which of base: of one kind, the more alike the better."""
+    kinds = [_kind(o) for o in base], [_kind(o) for o in head]
+    if len(base) == 1 == len(head):
+        return [(0, 0)] if kinds[0] == kinds[1] else []
+    if len(base) * len(head) > SMALL_GAP:
+        blocks = matching_blocks(*kinds, work)
+        return [(i + k, j + k) for i, j, n in blocks for k in range(n)]
+    links = []
+    for i, kind in enumerate(kinds[0]):
+        for j, other in enumerate(kinds[1]):
+            common = _content(kind) & _content(other)
+            if kind[0] == other[0] and common:
+                alike = sum(_alike(base[i], head[j], key, work) for key in common)
+                links.append(Link(i, j, (0.1 if kind == other else 0.0) + alike / len(common)))
+    return heaviest_chain(link for link in links if link.weight)
 
 
 def diff_mappings(base: Json, head: Json, depth: int = 0) -> list[Op]:
@@ -63,13 +82,27 @@ def output_digest(output: Json) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _kind(output: Json) -> Hashable:
+def _kind(output: Json) -> tuple[str, ...]:
     kind = output["output_type"]
     if kind == "stream":
         return kind, output["name"]
     if kind == "error":
-        return (kind,)
+        return kind, "traceback"
     return kind, *sorted(output["data"])
+
+
+def _content(kind: tuple[str, ...]) -> set[str]:
+    return set(kind[1:]) if kind[0] != "stream" else {"text"}
+
+
+def _alike(base: Json, head: Json, key: str, work: Work) -> float:
+    old = base.get(key) or base.get("data", {}).get(key)
+    new = head.get(key) or head.get("data", {}).get(key)
+    if old == new:
+        return 1.0
+    if type(old) is str and type(new) is str and work.spend((len(old) + len(new)) // 40):
+        return likeness_of_texts(old, new)
+    return 0.0
 
 
 def _diff_output(base: Json, head: Json, work: Work) -> list[Op]:

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 Block = tuple[int, int, int]  # start in base, start in head, length
 
+SMALL = 2_500  # product of lengths below which preparing would cost more than the LCS
 EXACT = 16_000_000  # product of lengths up to which the exact LCS is taken at once
 
 
@@ -44,7 +45,11 @@ def matching_blocks(base: Sequence[Hashable], head: Sequence[Hashable], work: Wo
         top_base -= 1
         top_head -= 1
     pairs: list[tuple[int, int]] = []
-    if low < top_base and low < top_head:
+    if (top_base - low) * (top_head - low) <= SMALL:
+        if low < top_base and low < top_head:
+            found = _exact(base[low:top_base], head[low:top_head])
+            pairs = [(low + i, low + j) for i, j in found]
+    else:
         in_base, in_head = set(base[low:top_base]), set(head[low:top_head])
         shared = in_base & in_head
         work.spend(min(work.left, top_base + top_head - 2 * low))
@@ -159,8 +164,8 @@ def _common(a: Sequence[int], b: Sequence[int], work: Work) -> list[tuple[int, i
     return pairs
 
 
-def _exact(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
-    where: dict[int, int] = {}
+def _exact(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    where: dict[Hashable, int] = {}
     for i, x in enumerate(a):
         where[x] = where.get(x, 0) | (1 << i)
     full = (1 << len(a)) - 1

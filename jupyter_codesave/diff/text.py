@@ -16,6 +16,11 @@ Span = tuple[int, int]
 CONTEXT = 3  # unchanged lines around a change in a unified diff
 ALIKE = 0.5  # of two lines' characters that must be common for word marks to help
 LONGEST_MARKED = 100_000  # characters; longer lines are replaced as a whole
+MARKED = 400  # lines of one text marked by words; what changed more is shown line by line
+FEW_MARKS = 4  # a line may have these many, and one more for each so many of its characters;
+MARK = 40  # with more a whole new line is shorter, and easier to read
+SMALL_GAP = 256  # product of line counts up to which every pair of changed lines is compared
+WORDS_COMPARED = 2_000_000  # steps for one pair of lines
 BINARY_WINDOW = 8192  # bytes looked at, as git does
 
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
@@ -111,16 +116,14 @@ def diff_lines(base: str, head: str, work: Work) -> list[Op]:
         return []
     a, b = base.splitlines(True), head.splitlines(True)
     ops: list[Op] = []
+    marks = MARKED
     for i0, i1, j0, j1 in gaps(matching_blocks(a, b, work), len(a), len(b)):
         i, j = i0, j0
-        for p, q in _alike(a[i0:i1], b[j0:j1], work):
+        for p, q, inner in _alike(a[i0:i1], b[j0:j1], marks, work):
             ops += replaced(i, i0 + p, b[j : j0 + q])
-            words = _word_ops(a[i0 + p], b[j0 + q], work)
-            if words is None:
-                ops += replaced(i0 + p, i0 + p + 1, [b[j0 + q]])
-            elif words:
-                ops.append({"op": "patch", "key": i0 + p, "diff": words})
+            ops.append({"op": "patch", "key": i0 + p, "diff": inner})
             i, j = i0 + p + 1, j0 + q + 1
+            marks -= 1
         ops += replaced(i, i1, b[j:j1])
     return ops
 
@@ -140,35 +143,22 @@ def words(line: str) -> list[str]:
     return _WORDS.findall(line)
 
 
-def word_marks(base: str, head: str, work: Work) -> tuple[list[Span], list[Span]]:
-    """What differs in two lines, as character spans of each; whole lines if nothing is alike."""
-    ops = _word_ops(base, head, work)
-    if ops is None:
+def word_marks(base: str, head: str) -> tuple[list[Span], list[Span]]:
+    """What differs in two lines, as character spans of each; whole lines if little is alike."""
+    if max(len(base), len(head)) > LONGEST_MARKED:
         return [(0, len(base))], [(0, len(head))]
-    removed, added, shift = [], [], 0
-    for op in ops:
-        start = op["key"]
-        if op["op"] == "removerange":
-            removed.append((start, start + op["length"]))
-            shift -= op["length"]
-        else:
-            length = len(op["valuelist"])
-            added.append((start + shift, start + shift + length))
-            shift += length
-    return removed, added
-
-
-def likeness(base: str, head: str) -> float:
-    """From 0 to 1: how many characters stand in words that two lines have in common, in order."""
-    if base == head:
-        return 1.0
+    removed: list[Span] = []
+    added: list[Span] = []
     a, b = words(base), words(head)
-    shared = set(a) & set(b)
-    a, b = [w for w in a if w in shared], [w for w in b if w in shared]
-    if not a or not b:
-        return 0.0
-    common = sum(sum(map(len, a[i : i + n])) for i, _, n in matching_blocks(a, b, Work(100_000)))
-    return 2 * common / (len(base) + len(head))
+    blocks, common = _common_words(a, b)
+    if 2 * common < ALIKE * (len(base) + len(head)):
+        return [(0, len(base))], [(0, len(head))]
+    for start, stop, head_start, head_stop in _spans(a, b, blocks):
+        if start < stop:
+            removed.append((start, stop))
+        if head_start < head_stop:
+            added.append((head_start, head_stop))
+    return removed, added
 
 
 def likeness_of_texts(base: str, head: str) -> float:
@@ -178,64 +168,81 @@ def likeness_of_texts(base: str, head: str) -> float:
     return 2 * (a & b).total() / total if total else 0.0
 
 
-def _alike(a: list[str], b: list[str], work: Work) -> list[tuple[int, int]]:
-    """Which changed lines answer which: increasing pairs worth marking by words."""
+def _alike(
+    a: list[str], b: list[str], most: int, work: Work
+) -> Iterator[tuple[int, int, list[Op]]]:
+    """Which changed lines answer which, in order, with what makes one of the other by words."""
     n, m = len(a), len(b)
-    if not n or not m:
-        return []
-    if n * m > 256 and n != m:
-        return []
-    if n * m > 256 or n == 1 == m:
-        if not work.spend(100 * n):
-            return []
-        return [(i, i) for i in range(n) if _worth(a[i], b[i]) >= ALIKE]
-    if not work.spend(100 * n * m):
-        return []
+    if not n or not m or most <= 0 or (n * m > SMALL_GAP and n != m):
+        return
+    split_a: list[list[str] | None] = [None] * n
+    split_b: list[list[str] | None] = [None] * m
+
+    def compared(i: int, j: int) -> tuple[float, list[Block]]:
+        total = len(a[i]) + len(b[j])
+        if 2 * min(len(a[i]), len(b[j])) < ALIKE * total or total > 2 * LONGEST_MARKED:
+            return 0.0, []
+        x = split_a[i] = split_a[i] or words(a[i])
+        y = split_b[j] = split_b[j] or words(b[j])
+        if not work.spend(40 + 2 * (len(x) + len(y)) + len(x) * len(y) // 50):
+            return 0.0, []
+        blocks, common = _common_words(x, y)
+        return 2 * common / total, blocks
+
+    if n == m and (n * m > SMALL_GAP or n == 1):
+        pairs = [(i, i, *compared(i, i)) for i in range(min(n, most))]
+        pairs = [pair for pair in pairs if pair[2] >= ALIKE]
+    else:
+        grid = [[compared(i, j) for j in range(m)] for i in range(n)]
+        pairs = [(i, j, *grid[i][j]) for i, j in _best_path([[c[0] for c in r] for r in grid])]
+    for i, j, _, blocks in pairs[:most]:
+        # Characters beyond U+FFFF count twice in JavaScript: no key within such a line is safe.
+        if (a[i].isascii() and b[j].isascii()) or max(a[i] + b[j]) <= "\uffff":
+            x, y = split_a[i] or [], split_b[j] or []
+            ops: list[Op] = []
+            for start, stop, head_start, head_stop in _spans(x, y, blocks):
+                ops += replaced(start, stop, b[j][head_start:head_stop])
+            if len(ops) <= FEW_MARKS + len(b[j]) // MARK:
+                yield i, j, ops
+
+
+def _best_path(grid: list[list[float]]) -> list[tuple[int, int]]:
+    """The increasing pairs of rows and columns whose likeness is enough and the most together."""
+    n, m = len(grid), len(grid[0])
     best = [[0.0] * (m + 1) for _ in range(n + 1)]
-    grid = [[_worth(x, y) for y in b] for x in a]
     for i in range(n - 1, -1, -1):
+        row, below, likeness = best[i], best[i + 1], grid[i]
         for j in range(m - 1, -1, -1):
-            match = grid[i][j]
-            with_match = best[i + 1][j + 1] + match if match >= ALIKE else 0.0
-            best[i][j] = max(with_match, best[i + 1][j], best[i][j + 1])
+            here = max(below[j], row[j + 1])
+            if likeness[j] >= ALIKE and below[j + 1] + likeness[j] > here:
+                here = below[j + 1] + likeness[j]
+            row[j] = here
     pairs = []
     i = j = 0
     while i < n and j < m:
-        if grid[i][j] >= ALIKE and best[i][j] == best[i + 1][j + 1] + grid[i][j]:
+        if best[i][j] == best[i + 1][j]:
+            i += 1
+        elif best[i][j] == best[i][j + 1]:
+            j += 1
+        else:
             pairs.append((i, j))
             i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
     return pairs
 
 
-def _worth(x: str, y: str) -> float:
-    shorter, longer = sorted((len(x), len(y)))
-    if longer > LONGEST_MARKED or 2 * shorter < ALIKE * (shorter + longer):
-        return 0.0
-    if longer > 2000:
-        return 1.0  # telling how alike would cost as much as the marks themselves
-    return likeness(x, y)
+def _common_words(a: list[str], b: list[str]) -> tuple[list[Block], int]:
+    """The blocks of words that two lines share, and how many characters those are."""
+    blocks = matching_blocks(a, b, Work(WORDS_COMPARED))
+    return blocks, sum(sum(map(len, a[i : i + n])) for i, _, n in blocks)
 
 
-def _word_ops(base: str, head: str, work: Work) -> list[Op] | None:
-    """Character operations from one line to another; None where the line is better replaced."""
-    longer = max(len(base), len(head))
-    if longer > LONGEST_MARKED or not work.spend(5 * longer):
-        return None
-    # Characters beyond U+FFFF count twice in JavaScript: no key within such a line is safe.
-    if not (base.isascii() and head.isascii()) and max(base + head, default="") > "\uffff":
-        return None
-    a, b = words(base), words(head)
-    ops: list[Op] = []
-    at = 0
-    done = 0
-    for i0, i1, j0, j1 in gaps(matching_blocks(a, b, work), len(a), len(b)):
+def _spans(a: list[str], b: list[str], blocks: list[Block]) -> Iterator[tuple[int, int, int, int]]:
+    """What differs between two lists of words, in characters: start and stop in each line."""
+    at = head_at = done = head_done = 0
+    for i0, i1, j0, j1 in gaps(blocks, len(a), len(b)):
         at += sum(map(len, a[done:i0]))
-        length = sum(map(len, a[i0:i1]))
-        ops += replaced(at, at + length, "".join(b[j0:j1]))
-        at += length
-        done = i1
-    return ops
+        head_at += sum(map(len, b[head_done:j0]))
+        stop = at + sum(map(len, a[i0:i1]))
+        head_stop = head_at + sum(map(len, b[j0:j1]))
+        yield at, stop, head_at, head_stop
+        at, head_at, done, head_done = stop, head_stop, i1, j1

@@ -6,15 +6,16 @@ it is unchanged and far from any change, else the output values that are too lar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..errors import UsageError
 from .normalize import Json
 from .text import Op
 
 NEAR = 3  # cells shown around a change
-LARGEST = 8_000  # characters of an output value sent without being asked for
+LARGEST = 8_000  # characters of a changed cell's outputs sent without being asked for
+LARGEST_NEAR = 1_000  # the same for an unchanged cell near a change
+SMALL_KEYS = frozenset({"output_type", "name", "ename", "metadata", "execution_count"})
 
 
 def touched(
@@ -22,40 +23,38 @@ def touched(
 ) -> tuple[dict[str, Json], list[Op]]:
     """`({"base": notebook, "head": notebook}, diff)`, both without what is not looked at yet.
 
-    In the diff the same values are missing: cells and outputs in a `valuelist` are partial, and
-    an operation whose `value` is too large has `"partial": true` in its place.
+    Of an unchanged cell near a change only head is sent. The diff names added cells and outputs
+    without what is in them (`"partial": true`), and so it does where the patch of an output or a
+    value is large, or that of a source larger than the source: both whole cells tell it.
     """
-    wanted = [n for n, cell in enumerate(cells) if cell["change"] != "unchanged"]
     near: set[int] = set()
-    for n in wanted:
-        near.update(range(max(0, n - NEAR), min(len(cells), n + NEAR + 1)))
-    sides = {}
-    for side, notebook in (("base", base), ("head", head)):
-        whole = {cells[n][side] for n in near}
-        sides[side] = {
-            **notebook,
-            "cells": [
-                _light(cell) if index in whole else _outline(cell)
-                for index, cell in enumerate(notebook["cells"])
-            ],
-        }
+    for n, cell in enumerate(cells):
+        if cell["change"] != "unchanged":
+            near.update(range(max(0, n - NEAR), min(len(cells), n + NEAR + 1)))
+    room: dict[str, dict[int, int]] = {"base": {}, "head": {}}
+    for n in near:
+        cell = cells[n]
+        if cell["change"] != "unchanged":
+            room["base"][cell["base"]] = room["head"][cell["head"]] = LARGEST
+        else:
+            side = "base" if cell["head"] is None else "head"
+            room[side][cell[side]] = LARGEST_NEAR
+    sides = {"base": _side(base, room["base"]), "head": _side(head, room["head"])}
     light: list[Op] = []
     for op in diff:
         if op["key"] == "cells" and op["op"] == "patch":
-            op = {**op, "diff": [_light_cell_op(inner) for inner in op["diff"]]}
+            op = {**op, "diff": [_light_cell_op(inner, base["cells"]) for inner in op["diff"]]}
         light.append(op)
     return sides, light
 
 
-def whole_cells(notebook: Json, indices: Iterable[int]) -> dict[str, Json]:
-    """`{index: cell}` of a notebook in normal form, the indices as text for JSON."""
-    cells = notebook["cells"]
-    found = {}
-    for index in indices:
-        if not 0 <= index < len(cells):
-            raise UsageError(f"No cell {index}: the notebook has cells 0 to {len(cells) - 1}.")
-        found[str(index)] = cells[index]
-    return found
+def _side(notebook: Json, room: dict[int, int]) -> Json:
+    metadata = {k: v for k, v in notebook["metadata"].items() if _size(v, LARGEST) <= LARGEST}
+    cells = [
+        _light(cell, room[index]) if index in room else _outline(cell)
+        for index, cell in enumerate(notebook["cells"])
+    ]
+    return {**notebook, "cells": cells, "metadata": metadata}
 
 
 def _outline(cell: Json) -> Json:
@@ -63,32 +62,41 @@ def _outline(cell: Json) -> Json:
     return {"cell_type": cell["cell_type"], "id": cell["id"], "partial": True, "lines": lines}
 
 
-def _light(cell: Json) -> Json:
-    light = dict(cell)
-    if cell.get("outputs"):
-        outputs = [_light_output(output) for output in cell["outputs"]]
-        if any(new is not old for new, old in zip(outputs, cell["outputs"], strict=True)):
-            light["outputs"] = outputs
-            light["partial"] = True
+def _light(cell: Json, room: int) -> Json:
+    outputs = _light_outputs(cell.get("outputs", []), room)
+    attachments = cell.get("attachments", {})
+    if outputs is None and _size(attachments, room) <= room:
+        return cell
+    light = {**cell, "partial": True}
+    if outputs is not None:
+        light["outputs"] = outputs
+    elif attachments:
+        del light["attachments"]
     return light
 
 
-def _light_output(output: Json) -> Json:
-    if output["output_type"] == "stream":
-        if len(output["text"]) <= LARGEST:
-            return output
-        return {k: v for k, v in output.items() if k != "text"}
-    if "data" not in output:
-        return output
-    data = {mime: value for mime, value in output["data"].items() if not _large(value)}
-    return output if len(data) == len(output["data"]) else {**output, "data": data}
+def _light_outputs(outputs: Sequence[Json], room: int) -> list[Json] | None:
+    """The outputs with as many of their values as there is room for; None if that is all."""
+    light = []
+    left_out = False
+    for output in outputs:
+        kept: Json = {}
+        values = output.get("data", output)
+        for key, value in values.items():
+            size = _size(value, room)
+            if size <= room or key in SMALL_KEYS:
+                kept[key] = value
+                room -= size
+            else:
+                left_out = True
+        light.append({**output, "data": kept} if "data" in output else kept)
+    return light if left_out else None
 
 
-def _large(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) > LARGEST
+def _size(value: Any, enough: int) -> int:
+    """About how many characters a value has; counting stops once there are more than enough."""
     waiting, size = [value], 0
-    while waiting and size <= LARGEST:
+    while waiting and size <= enough:
         item = waiting.pop()
         size += len(item) if isinstance(item, str) else 8
         if isinstance(item, dict):
@@ -96,37 +104,40 @@ def _large(value: Any) -> bool:
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
-    return size > LARGEST
+    return size
 
 
-def _light_cell_op(op: Op) -> Op:
+def _light_cell_op(op: Op, cells: Sequence[Json]) -> Op:
     if op["op"] == "addrange":
-        return {**op, "valuelist": [_light(cell) for cell in op["valuelist"]]}
-    if op["op"] != "patch":
-        return op
-    inner = [
-        {**entry, "diff": [_light_output_op(o) for o in entry["diff"]]}
-        if entry["key"] == "outputs" and entry["op"] == "patch"
-        else entry
-        for entry in op["diff"]
-    ]
-    return {**op, "diff": inner}
-
-
-def _light_output_op(op: Op) -> Op:
-    if op["op"] == "addrange":
-        return {**op, "valuelist": [_light_output(output) for output in op["valuelist"]]}
+        return {**op, "valuelist": [_outline(cell) for cell in op["valuelist"]]}
     if op["op"] != "patch":
         return op
     inner = []
     for entry in op["diff"]:
-        if entry["key"] == "data" and entry["op"] == "patch":
-            entry = {**entry, "diff": [_light_value_op(o) for o in entry["diff"]]}
+        if entry["op"] == "patch" and entry["key"] == "outputs":
+            entry = {**entry, "diff": _light_ops(entry["diff"])}
+        elif entry["op"] == "patch" and entry["key"] == "source":
+            source = len(cells[op["key"]]["source"])
+            if _size(entry["diff"], source) > source:
+                entry = {"op": "patch", "key": "source", "diff": [], "partial": True}
+        elif entry["op"] != "patch" and _size(entry.get("value"), LARGEST) > LARGEST:
+            entry = {"op": entry["op"], "key": entry["key"], "partial": True}
         inner.append(entry)
     return {**op, "diff": inner}
 
 
-def _light_value_op(op: Op) -> Op:
-    if op["op"] in ("add", "replace") and _large(op["value"]):
-        return {"op": op["op"], "key": op["key"], "partial": True}
-    return op
+def _light_ops(ops: Sequence[Op]) -> list[Op]:
+    light = []
+    room = LARGEST
+    for op in ops:
+        if op["op"] == "patch":
+            size = _size(op["diff"], room)
+            if size > room:
+                op = {"op": "patch", "key": op["key"], "diff": [], "partial": True}
+            else:
+                room -= size
+        elif op["op"] == "addrange":
+            stubs = [{"output_type": o["output_type"], "partial": True} for o in op["valuelist"]]
+            op = {**op, "valuelist": stubs}
+        light.append(op)
+    return light
