@@ -13,8 +13,9 @@ from .normalize import Json
 from .text import Op
 
 NEAR = 3  # cells shown around a change
-LARGEST = 8_000  # characters of a changed cell's outputs sent without being asked for
+LARGEST = 4_000  # characters of a changed cell's outputs sent without being asked for
 LARGEST_NEAR = 1_000  # the same for an unchanged cell near a change
+LARGEST_PATCH = 1_000  # characters of a source's patch, or of all those of a cell's outputs
 SMALL_KEYS = frozenset({"output_type", "name", "ename", "metadata", "execution_count"})
 
 
@@ -25,7 +26,7 @@ def touched(
 
     Of an unchanged cell near a change only head is sent. The diff names added cells and outputs
     without what is in them (`"partial": true`), and so it does where the patch of an output or a
-    value is large, or that of a source larger than the source: both whole cells tell it.
+    value is large, or that of a source large beside it: both whole cells tell it.
     """
     near: set[int] = set()
     for n, cell in enumerate(cells):
@@ -51,7 +52,9 @@ def touched(
 def _side(notebook: Json, room: dict[int, int]) -> Json:
     metadata = {k: v for k, v in notebook["metadata"].items() if _size(v, LARGEST) <= LARGEST}
     cells = [
-        _light(cell, room[index]) if index in room else _outline(cell)
+        _light(cell, room[index])
+        if index in room and (room[index] > LARGEST_NEAR or len(cell["source"]) <= LARGEST)
+        else _outline(cell)
         for index, cell in enumerate(notebook["cells"])
     ]
     return {**notebook, "cells": cells, "metadata": metadata}
@@ -117,8 +120,8 @@ def _light_cell_op(op: Op, cells: Sequence[Json]) -> Op:
         if entry["op"] == "patch" and entry["key"] == "outputs":
             entry = {**entry, "diff": _light_ops(entry["diff"])}
         elif entry["op"] == "patch" and entry["key"] == "source":
-            source = len(cells[op["key"]]["source"])
-            if _size(entry["diff"], source) > source:
+            enough = min(LARGEST_PATCH, len(cells[op["key"]]["source"]) // 2)
+            if _size(entry["diff"], enough) > enough:
                 entry = {"op": "patch", "key": "source", "diff": [], "partial": True}
         elif entry["op"] != "patch" and _size(entry.get("value"), LARGEST) > LARGEST:
             entry = {"op": entry["op"], "key": entry["key"], "partial": True}
@@ -128,7 +131,7 @@ def _light_cell_op(op: Op, cells: Sequence[Json]) -> Op:
 
 def _light_ops(ops: Sequence[Op]) -> list[Op]:
     light = []
-    room = LARGEST
+    room = LARGEST_PATCH
     for op in ops:
         if op["op"] == "patch":
             size = _size(op["diff"], room)
