@@ -22,6 +22,7 @@ from ..model.digest import digest_of
 from ..model.execution import Execution, Status
 from . import events
 from .reader import Lost, Record, decode_event
+from .tail import TailEntry, unrecorded
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,56}")
 _DELIMITER = b"<IDS|MSG>"
@@ -95,12 +96,12 @@ class Fold:
         self.offset = 0
         self.sequence: int | None = None
         self.last_ns = 0
-        self.stream_bytes: dict[str, int] = {}
         self._load = load
         self._run: str | None = None
         self._displays: dict[str, list[tuple[str, int]]] = {}
         self._widgets: dict[str, dict[str, Any]] = {}
         self._skipped: set[str] = set()
+        self._characters: dict[tuple[str, str], int] = {}  # recorded, by execution and stream
         self._seen: set[str] = set()
         self.forgotten: dict[str, tuple[str, int]] = {}  # key → run and number
         self.skipped_ids: set[str] = set()  # notebook cells that must not be kept
@@ -125,20 +126,11 @@ class Fold:
             if handler is not None:  # events of a newer minor version are passed over
                 handler(fields, _iso(item.time_ns))
 
-    def feed_tail(self, entries: Iterable[tuple[str, str, int, str]]) -> None:
-        """Add what the tail ring kept of prints that no recorded message carries.
-
-        Each entry is (key, stream's name, the stream's bytes before it in the session, text).
-        """
-        for key, name, before, text in entries:
-            data = text.encode("utf-8", "surrogateescape")
-            known = self.stream_bytes.get(name, 0)
-            if before + len(data) <= known:
-                continue
-            rest = data[max(0, known - before) :]
-            self.stream_bytes[name] = before + len(data)
-            if (cell := self.executions.get(key)) and cell.recorded:
-                self._stream(cell, name, rest.decode("utf-8", "replace"))
+    def feed_tail(self, entries: Iterable[TailEntry]) -> None:
+        """Add what the tail kept of prints that no record carries."""
+        for entry in unrecorded(entries, self._characters):
+            if (cell := self.executions.get(entry.key)) and cell.recorded:
+                self._stream(cell, entry.name, entry.text)
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -203,6 +195,7 @@ class Fold:
         output = dict(fields["output"])
         display = fields.get("display_id")
         if output.get("output_type") == "stream":
+            self._count(cell.key, output)
             self._stream(cell, output["name"], output["text"])
         elif output.get("output_type") == "update_display_data":
             self._update_display(display, output)
@@ -291,11 +284,10 @@ class Fold:
             return
         known = self.executions.get(key)
         if known is None or not known.recorded:
-            if kind == "stream":
-                self._count_stream(content)
             return
         if kind == "stream":
-            self._count_stream(content)
+            if self._is_own(msg_id):
+                self._count(key, content)
             self._stream(known, content["name"], content["text"])
         elif kind in ("display_data", "execute_result"):
             output: Output = {
@@ -332,9 +324,14 @@ class Fold:
                 known.status = "ok"
             self.changed.add(known.key)
 
-    def _count_stream(self, content: dict[str, Any]) -> None:
-        size = len(content["text"].encode("utf-8", "surrogateescape"))
-        self.stream_bytes[content["name"]] = self.stream_bytes.get(content["name"], 0) + size
+    def _count(self, key: str, stream: dict[str, Any]) -> None:
+        place = (key, stream["name"])
+        self._characters[place] = self._characters.get(place, 0) + len(stream["text"])
+
+    def _is_own(self, msg_id: str) -> bool:
+        """Tell the session's own process from its forked children (`SESSION_PID_NUMBER`)."""
+        parts = msg_id.rsplit("_", 2)
+        return len(parts) < 3 or parts[1] == str(self.session.get("pid", parts[1]))
 
     def _comm(self, kind: str, content: dict[str, Any], buffers: list[memoryview]) -> None:
         data = content.get("data") or {}

@@ -9,6 +9,7 @@ import nbformat
 
 from jupyter_codesave.journal.notebook import Fold, dump_notebook
 from jupyter_codesave.journal.reader import read
+from jupyter_codesave.journal.tail import TailEntry
 from tests.journal.records import execute_input, idle, message, run, session, stream, write
 
 
@@ -131,8 +132,9 @@ def test_the_calling_cell_moves_to_the_run_that_init_begins(tmp_path: Path) -> N
 
 def test_prints_that_only_the_tail_ring_kept_are_added_once(tmp_path: Path) -> None:
     fold = folded(tmp_path, execute_input("…", key="a"), stream("abc", key="a"))
-    fold.feed_tail([("a", "stdout", 0, "abc"), ("a", "stdout", 3, "def")])
-    fold.feed_tail([("a", "stdout", 3, "def")])
+    entries = [TailEntry("a", "stdout", 0, "abc"), TailEntry("a", "stdout", 3, "def")]
+    fold.feed_tail(entries)
+    fold.feed_tail(entries)
     assert outputs(fold)[0]["text"] == "abcdef"
 
 
