@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..settings import (
     write_control,
 )
 from .follower import Follower
+from .observer import Observers
 from .routes import routes
 from .workers import MEMORY_LIMIT, Pool
 
@@ -45,6 +47,7 @@ class CodeSaveServer:
         self.reads = Pool(1, environment)
         self.diffs = Pool(2, environment, MEMORY_LIMIT)
         self.follower = Follower(self, app.log)
+        self.observers = Observers(self)
 
     async def start(self) -> None:
         """Tell kernels about this server's root, and begin to follow the journals."""
@@ -61,9 +64,11 @@ class CodeSaveServer:
                 error.strerror,
             )
         self.follower.start()
+        self.observers.start()
 
     def stop(self) -> None:
         """End the workers; journals wait for the next server or command."""
+        self.observers.stop()
         self.follower.stop()
         for pool in (self.ingests, self.reads, self.diffs):
             pool.close()
@@ -172,3 +177,4 @@ def _load_jupyter_server_extension(app: ServerApp) -> None:
     if hasattr(app.contents_manager, "register_pre_save_hook"):
         app.contents_manager.register_pre_save_hook(_watch_metadata(codesave))
     IOLoop.current().add_callback(codesave.start)
+    atexit.register(codesave.stop)
