@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, cast
 
 from ..errors import DamagedError
-from .payloads import Payload, join
+from .payloads import Payload, join, spelled_size
 
 MAGIC = b"\xc5\xa9B1"
 RAW, ZSTD, RECIPE = b"R", b"Z", b"P"
@@ -89,6 +89,18 @@ def steps(envelope: bytes) -> list[Step]:
     return list(_steps(io.BytesIO(envelope[_HEAD:])))
 
 
+def spell(part: Part, data: bytes) -> bytes:
+    """Give the bytes that a part of a recipe stands for."""
+    return join(Payload(part[0], data))
+
+
+def size_of(steps: Iterable[Step]) -> int:
+    """Give the number of bytes that a recipe decodes to."""
+    return sum(
+        len(step) if isinstance(step, bytes) else spelled_size(step[0], step[2]) for step in steps
+    )
+
+
 def decode(envelope: bytes, fetch: Fetch) -> bytes:
     """Give the bytes that were laid out; `fetch` gives the payloads a recipe names.
 
@@ -119,14 +131,14 @@ def decode_stream(envelope: BinaryIO, fetch: Fetch) -> Iterator[bytes]:
             yield from iter(lambda: _read(reader, 1 << 20), b"")
     elif kind == RECIPE:
         for step in _steps(envelope):
-            yield step if isinstance(step, bytes) else join(Payload(step[0], fetch(step[1])))
+            yield step if isinstance(step, bytes) else spell(step, fetch(step[1]))
     else:
         raise _unreadable(f"kind {kind!r} is unknown")
 
 
 def _joined(envelope: bytes, fetch: Fetch) -> Iterator[bytes]:
     for step in steps(envelope):
-        yield step if isinstance(step, bytes) else join(Payload(step[0], fetch(step[1])))
+        yield step if isinstance(step, bytes) else spell(step, fetch(step[1]))
 
 
 def _steps(source: BinaryIO) -> Iterator[Step]:

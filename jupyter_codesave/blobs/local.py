@@ -38,7 +38,7 @@ class LocalBlobs:
     def put(self, data: bytes, key: str | None = None) -> str:
         """Keep `data` under `key` (its own digest when None) and give the key."""
         key = key or digest_of(data)
-        if not self.has(key):
+        if not self.touch(key):
             self.replace(data, key)
         return key
 
@@ -58,7 +58,7 @@ class LocalBlobs:
         with open(path, "rb", buffering=0) as source, _Incoming(self) as incoming:
             digest, size = incoming.copy(source)
             key = key or digest
-            if not self.has(key):
+            if not self.touch(key):
                 incoming.settle(self._path(key))
         return key, size
 

@@ -83,6 +83,12 @@ def join(payload: Payload) -> bytes:
     return b"\\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
 
 
+def spelled_size(spelling: int, size: int) -> int:
+    """Give the length of what `join` makes of a payload of `size` bytes."""
+    encoded = (size + 2) // 3 * 4
+    return encoded if spelling == _PLAIN else encoded + 2 * (max(encoded - 1, 0) // 76)
+
+
 def _areas(data: bytes) -> Iterator[tuple[int, int]]:
     """Find where base64 may lie: any run of SMALLEST covers a whole step of _STEP bytes."""
     at, done, size = 0, 0, len(data)

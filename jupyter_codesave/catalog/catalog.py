@@ -1,0 +1,288 @@
+"""The catalog's connections, transactions and schema version; where both databases are made alike.
+
+SQLite writers take the write lock at once (`BEGIN IMMEDIATE`) and wait for each other; PostgreSQL
+writers lock rows. A transaction that comes back has reached the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from ..errors import CodeSaveError, DamagedError, UnavailableError
+from .schema import SCHEMA
+
+_WAIT = 60  # seconds that a writer waits for another
+_MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
+
+
+class Transaction:
+    """A connection within a transaction; every query module takes one."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.sqlite = connection.dialect.name == "sqlite"
+
+    def execute(self, statement: Any, rows: Any = None) -> Any:
+        """Run a statement, once for each of `rows` when there are several."""
+        return self.connection.execute(statement, rows)
+
+    def insert(self, table: sa.Table) -> Any:
+        """Start an INSERT that knows ON CONFLICT."""
+        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
+    def upsert(
+        self, table: sa.Table, rows: list[dict[str, Any]], only: frozenset[str] = frozenset()
+    ) -> None:
+        """Insert rows; where their primary key is there, set the columns (or `only` those)."""
+        if not rows:
+            return
+        statement = self.insert(table)
+        keys = [column.name for column in table.primary_key]
+        names = [name for name in rows[0] if name not in keys and (not only or name in only)]
+        changes = {name: statement.excluded[name] for name in names}
+        self.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+    def keep_blobs(self) -> None:
+        """Hold garbage collection off until this transaction ends."""
+        if not self.sqlite:
+            self.connection.exec_driver_sql("LOCK TABLE blobs IN ROW EXCLUSIVE MODE")
+
+    def take_blobs(self) -> None:
+        """Hold off every transaction that touches blobs until this one ends."""
+        if not self.sqlite:
+            self.connection.exec_driver_sql("LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE")
+
+
+class Catalog:
+    """A catalog that is open: SQLite by its file, PostgreSQL by its URL."""
+
+    def __init__(self, place: Path | str, *, wal: bool = True) -> None:
+        self.place = place
+        self._wal = wal
+        try:
+            self.engine = _sqlite(place, wal) if isinstance(place, Path) else _postgresql(place)
+            self._settle_schema()
+        except DBAPIError as error:
+            raise self._explain(error) from error
+
+    @property
+    def name(self) -> str:
+        """Where the catalog is, without a password."""
+        return str(self.place) if isinstance(self.place, Path) else repr(self.engine.url)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Read one state of the catalog."""
+        with self._begin(self.engine) as transaction:
+            yield transaction
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Write in one transaction: all of it is there afterwards, or nothing is."""
+        with self._begin(self.engine.execution_options(codesave_writes=True)) as transaction:
+            yield transaction
+
+    def compact(self) -> None:
+        """Leave nothing of deleted rows in free pages, in the index, or in the WAL."""
+        with self._guard(), self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            if connection.dialect.name == "sqlite":
+                cursor = raw.cursor()
+                for statement in (
+                    "INSERT INTO texts_trigrams(texts_trigrams) VALUES('rebuild')",
+                    "VACUUM",
+                    "PRAGMA wal_checkpoint(TRUNCATE)",
+                ):
+                    cursor.execute(statement).fetchall()
+                cursor.close()
+            else:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                for table in ("texts", "executions", "runs", "versions", "series", "journals"):
+                    connection.exec_driver_sql(f"VACUUM FULL {table}")
+
+    def checkpoint(self) -> None:
+        """Empty SQLite's WAL into the catalog, so that what was overwritten is gone from both."""
+        if not isinstance(self.place, Path):
+            return
+        with self._guard(), self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _begin(self, engine: sa.Engine) -> Iterator[Transaction]:
+        with self._guard(), engine.begin() as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: DBAPIError) -> CodeSaveError:
+        reason = str(error.orig).strip().splitlines()[0] if str(error.orig) else "no reason given"
+        lower = reason.lower()
+        if "malformed" in lower or "not a database" in lower:
+            return DamagedError(
+                f"the catalog {self.place} is damaged ({reason}); move it away and run "
+                "`jupyter codesave rebuild`"
+            )
+        if "locked" in lower or "lock timeout" in lower:
+            return UnavailableError(
+                f"the catalog {self.place} has been locked for {_WAIT} s by another process; "
+                "end that process or try again"
+            )
+        if "readonly" in lower or "read-only" in lower or "unable to open" in lower:
+            return UnavailableError(
+                f"the catalog {self.place} cannot be written ({reason}); mend the permissions of "
+                "its folder or set CODESAVE_DIR to a folder of your own"
+            )
+        if "full" in lower:
+            return UnavailableError(f"the disk of the catalog {self.place} is full; make room")
+        if isinstance(error, OperationalError) or "server closed" in lower:
+            return UnavailableError(
+                f"the catalog cannot be reached ({reason}); check database_url and the server"
+            )
+        return UnavailableError(f"the catalog refused a statement ({reason}); please report it")
+
+    def _settle_schema(self) -> None:
+        with self.engine.connect() as connection:
+            found = _schema_of(connection)
+        if not _older(found):
+            return
+        with self.engine.execution_options(codesave_writes=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            if _older(_schema_of(connection)):
+                _migrate(connection)
+
+
+def _migrate(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _schema_of(connection: sa.Connection) -> str | None:
+    """Give the schema's version, None for an empty database; refuse a newer major version."""
+    if connection.dialect.name == "sqlite":
+        there = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
+    else:
+        there = "SELECT count(*) FROM pg_tables WHERE tablename = 'alembic_version' "
+        there += "AND schemaname = ANY (current_schemas(false))"
+    if not connection.exec_driver_sql(there).scalar():
+        return None
+    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+    found = str(row[0]) if row else None
+    if found is not None and _major(found) > _major(SCHEMA):
+        raise UnavailableError(
+            f"the store has schema {found}, written by a newer jupyter_codesave; this one knows "
+            f"{SCHEMA}: run `pip install -U jupyter_codesave`"
+        )
+    return found
+
+
+def _older(found: str | None) -> bool:
+    if found is None:
+        return True
+    own, other = ([int(part) for part in each.split(".")] for each in (SCHEMA, found))
+    return other < own
+
+
+def _major(version: str) -> int:
+    head = version.split(".")[0]
+    return int(head) if head.isdigit() else 1 << 30
+
+
+def _sqlite(file: Path, wal: bool) -> sa.Engine:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise UnavailableError(
+            f"the catalog {file} cannot be written ({error.strerror}); mend the permissions of its "
+            "folder or set CODESAVE_DIR to a folder of your own"
+        ) from error
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": _WAIT, "check_same_thread": False},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        mode = "WAL" if wal else "DELETE"
+        # Of two processes that make the catalog at once, one may be refused the WAL for a moment.
+        for pragma in (
+            f"busy_timeout={_WAIT * 1000}",
+            f"journal_mode={mode}",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            "cache_size=-32000",
+            "temp_store=MEMORY",
+            "journal_size_limit=67108864",
+        ):
+            for attempt in range(50):
+                try:
+                    connection.execute(f"PRAGMA {pragma}")
+                    break
+                except sqlite3.OperationalError:
+                    if attempt == 49:
+                        raise
+                    time.sleep(0.02)
+
+    @sa.event.listens_for(engine, "begin")
+    def begun(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("codesave_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: str) -> sa.Engine:
+    try:
+        engine = sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 15,
+                "options": f"-c lock_timeout={_WAIT * 1000} -c timezone=UTC",
+            },
+        )
+    except ImportError:
+        raise UnavailableError(
+            "database_url needs psycopg, which is not installed; "
+            "run `pip install jupyter_codesave[team]`"
+        ) from None
+    except sa.exc.ArgumentError as error:
+        raise UnavailableError(
+            f"database_url is no SQLAlchemy URL ({error}); it reads "
+            "postgresql+psycopg://USER@HOST/DATABASE"
+        ) from None
+    if engine.dialect.name != "postgresql":
+        raise UnavailableError(
+            f"database_url names {engine.dialect.name}; only postgresql+psycopg:// is supported"
+        )
+    return engine

@@ -1,0 +1,257 @@
+"""The catalog's tables (SQLAlchemy Core), as they are once every migration has run.
+
+`SCHEMA` is `MAJOR.MINOR`. A minor step only adds what older packages may leave alone (nullable
+columns, tables, indexes), so that packages of one major version share a store; a store of a newer
+major version is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+SCHEMA = "1.0"
+_MARK = "\x01"
+_number = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Words(TypeDecorator[str]):
+    """Text that may hold anything a Python string may: NULs and lone surrogates are escaped.
+
+    Compared by code points on every database (collation C), so that both sort alike.
+    """
+
+    impl = Text().with_variant(Text(collation="C"), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Escape what a database cannot hold."""
+        if value is None or (value.isascii() and "\0" not in value and value[:1] != _MARK):
+            return value
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            return _MARK + json.dumps(value)
+        return _MARK + json.dumps(value) if "\0" in value or value[:1] == _MARK else value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Undo the escaping."""
+        if value is not None and value.startswith(_MARK):
+            return str(json.loads(value[1:]))
+        return value
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as ASCII text; NaN, NUL and lone surrogates survive, unlike in PostgreSQL's."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Spell the value; what JSON cannot hold becomes its repr."""
+        if value is None:
+            return None
+        return json.dumps(value, default=repr, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read the value back."""
+        return None if value is None else json.loads(value)
+
+
+class Digest(TypeDecorator[str]):
+    """A digest (`sha256:` and 64 hex digits) in 32 bytes."""
+
+    impl = LargeBinary(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Spell the digest in bytes."""
+        return None if value is None else bytes.fromhex(value[7:])
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Spell the bytes as a digest."""
+        return None if value is None else "sha256:" + bytes(value).hex()
+
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("project", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("session", Words, nullable=False),
+    Column("started", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("ended", Words),
+    Column("ended_by", Words),
+    Column("notebook", Words),
+    Column("program", Words),
+    Column("kernel_id", Words),
+    Column("executions", Integer, nullable=False),
+    Column("artifact", Words),
+    Column("tags", Json, nullable=False),
+    Column("notes", Words),
+    Column("error", Words),
+    Column("config", Json, nullable=False),
+    Column("argv", Json, nullable=False),
+    Column("cwd", Words),
+    Column("host", Words),
+    Column("user", Words),
+    Column("by", Words, nullable=False),
+    Column("git", Json, nullable=False),
+    Column("environment", Json, nullable=False),
+    Column("files", Digest),  # manifest of the files that save() kept
+    Column("missing", Json),  # [[path, reason]]: what could not be stored
+    Column("record", Digest),  # the run record that rebuild reads
+    Column("revision", Integer, nullable=False, server_default="0"),  # of the run record
+    Column("deleted", Words),  # when; None: not deleted
+    Column("edited", Json),  # {field: value} set by hand: the journal does not overrule it
+    Column("thinned", Words),  # when its outputs were dropped to save space; None: not
+    Index("runs_by_time", "started", "id"),
+    Index("runs_by_project", "project", "started", "id"),
+    Index("runs_by_notebook", "notebook", "started", "id"),
+    Index("runs_by_session", "session"),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("run", Words, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("key", Words, nullable=False),
+    Column("source", _number, nullable=False),  # texts.id
+    Column("started", Words),
+    Column("ended", Words),
+    Column("status", Words, nullable=False),
+    Column("cell_id", Words),
+    Column("execution_count", Integer),
+    Column("store_history", Boolean, nullable=False),
+    Column("printed", _number),  # texts.id of the outputs' text
+    Index("executions_by_time", "started", "run", "number"),
+    Index("executions_by_source", "source"),
+    Index("executions_by_printed", "printed"),
+)
+
+# Distinct sources, and distinct texts of outputs (`text` is NULL: only the index needs them).
+texts = Table(
+    "texts",
+    metadata,
+    Column("id", _number, primary_key=True),
+    Column("digest", Digest, nullable=False, unique=True),
+    Column("text", Words),
+    Column("folded", Text, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("type", Words, nullable=False),
+    Column("project", Words, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("artifact", Words, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Digest, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("run", Words),
+    Column("created", Words, nullable=False),
+    Column("record", Digest),  # only of versions without a run
+    Index("versions_by_run", "run"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("artifact", Words, primary_key=True),
+    Column("alias", Words, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("moved", Words, nullable=False),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("project", Words, primary_key=True),
+    Column("path", Words, primary_key=True),
+    Column("name", Words, nullable=False, index=True),
+)
+
+journals = Table(
+    "journals",
+    metadata,
+    Column("session", Words, primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sealed", Boolean, nullable=False),
+    Column("digest", Digest),
+    Column("version", Integer, nullable=False),
+    Column("record", Digest),
+)
+
+purged = Table(
+    "purged",
+    metadata,
+    Column("run", Words, primary_key=True),
+    Column("session", Words, nullable=False, index=True),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("value", Words, nullable=False),
+)
+
+# A row is inserted, or touched, before its bytes are looked for; `stored` is set once they are
+# there. Garbage collection removes row and bytes in one transaction, and only untouched ones.
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Digest, primary_key=True),
+    Column("touched", Float, nullable=False),
+    Column("size", BigInteger),  # decoded
+    Column("stored", BigInteger),  # bytes taken; NULL: not there (yet)
+    Column("pack", Integer, index=True),  # packs.id; NULL: a blob of its own
+    Column("place", BigInteger),  # its offset in the pack
+    sqlite_with_rowid=False,
+)
+
+packs = Table(
+    "packs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Digest, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+)
+
+# Which payloads a recipe leans on.
+parts = Table(
+    "parts",
+    metadata,
+    Column("whole", Digest, primary_key=True),
+    Column("part", Digest, primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,207 @@
+"""Search in sources and printed outputs: one answer on both databases.
+
+Texts are indexed folded (lower case, no blanks around operators: `lr = 3e-4` finds `lr=3e-4`), by
+the trigrams of FTS5 or pg_trgm. The index only proposes; a comparison of the folded texts decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import UsageError
+from ..model.digest import digest_of
+from . import schema
+from .catalog import Transaction
+from .rows import Hit, Page
+
+LONGEST = 1000  # characters of a search
+PRINTED = 4096  # characters of an execution's printed output that are indexed
+_FEW = 3000  # executions that are cheaper sorted than walked
+_BATCH = 500
+_OPERATORS = re.compile(r"[ \t]*([^\w\s])[ \t]*")
+_BLANKS = re.compile(r"[ \t]+")
+_UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
+_texts, _executions, _runs = schema.texts, schema.executions, schema.runs
+
+
+def fold(text: str) -> str:
+    """Fold what search shall not tell apart: case, blanks around operators, rows of blanks."""
+    text = _OPERATORS.sub(r"\1", _BLANKS.sub(" ", text))
+    return _UNHOLDABLE.sub("\ufffd", text.casefold())
+
+
+def add_texts(tx: Transaction, texts: set[str], *, kept: bool) -> dict[str, int]:
+    """Give each text's id; new ones are added and indexed, and `kept` to be read again."""
+    # Sources and printed texts are told apart: of printed ones only the index is kept.
+    head = b"" if kept else b"printed\0"
+    by_digest = {digest_of(head + text.encode("utf-8", "surrogatepass")): text for text in texts}
+    known: dict[str, int] = {}
+    wanted = sorted(by_digest)
+    for at in range(0, len(wanted), _BATCH):
+        batch = wanted[at : at + _BATCH]
+        ids = dict(_ids(tx, batch))
+        new = [digest for digest in batch if digest not in ids]
+        if new:
+            rows = [
+                {
+                    "digest": digest,
+                    "text": by_digest[digest] if kept else None,
+                    "folded": fold(by_digest[digest]),
+                }
+                for digest in new
+            ]
+            insert = tx.insert(_texts).on_conflict_do_nothing(index_elements=["digest"])
+            tx.execute(insert, rows)
+            added = dict(_ids(tx, new))
+            if tx.sqlite:
+                tx.connection.exec_driver_sql(
+                    "INSERT INTO texts_trigrams(rowid, folded) VALUES (?, ?)",
+                    [(added[row["digest"]], row["folded"]) for row in rows],  # type: ignore[index]
+                )
+            ids |= added
+        known |= {by_digest[digest]: ids[digest] for digest in batch}
+    return known
+
+
+def drop_unused_texts(tx: Transaction, among: Iterable[int]) -> None:
+    """Remove those of some texts that no execution has any more, from the index too."""
+    used = sa.or_(
+        *(
+            sa.exists().where(column == _texts.c.id)
+            for column in (_executions.c.source, _executions.c.printed)
+        )
+    )
+    candidates = sorted(set(among))
+    for at in range(0, len(candidates), _BATCH):
+        batch = candidates[at : at + _BATCH]
+        gone = sa.select(_texts.c.id, _texts.c.folded).where(_texts.c.id.in_(batch), ~used)
+        rows = tx.execute(gone).all()
+        if rows and tx.sqlite:
+            tx.connection.exec_driver_sql(
+                "INSERT INTO texts_trigrams(texts_trigrams, rowid, folded) VALUES ('delete', ?, ?)",
+                [(row.id, row.folded) for row in rows],
+            )
+        tx.execute(sa.delete(_texts).where(_texts.c.id.in_([row.id for row in rows])))
+
+
+def search(tx: Transaction, text: str, *, limit: int, cursor: str | None) -> Page[Hit]:
+    """Find the executions whose source or printed output holds `text`, newest first."""
+    needle = fold(text.strip())
+    if not needle or len(text) > LONGEST:
+        raise UsageError(
+            f"search needs 1 to {LONGEST} characters, not {len(text)}; give a part of the code"
+        )
+    before = _position(cursor)
+    found = _few(tx, needle) if len(needle) >= 3 else None
+    if found is None:
+        hits = _walk(tx, needle, before, limit + 1)
+    else:
+        if before:
+            found = [each for each in found if each < before]
+        hits = _read(tx, sorted(found, reverse=True)[: limit + 1])
+    last = hits[limit - 1] if len(hits) > limit else None
+    more = f"{last.started or ''}~{last.run}~{last.execution}" if last else None
+    return Page(tuple(hits[:limit]), more)
+
+
+_Position = tuple[str, str, int]
+
+
+def _few(tx: Transaction, needle: str) -> list[_Position] | None:
+    """Find all matches through the trigram index; None when they are many."""
+    matches = sa.select(_texts.c.id).where(_holds(tx, _texts.c.folded, needle))
+    if tx.sqlite:
+        index = sa.table("texts_trigrams", sa.column("rowid"), sa.column("folded"))
+        matches = sa.select(index.c.rowid).where(_holds(tx, index.c.folded, needle))
+    ids = list(tx.execute(matches.limit(_FEW + 1)).scalars())
+    if len(ids) > _FEW:
+        return None
+    found: set[_Position] = set()
+    for at in range(0, len(ids), _BATCH):
+        batch = ids[at : at + _BATCH]
+        for column in (_executions.c.source, _executions.c.printed):
+            query = (
+                sa.select(_executions.c.started, _executions.c.run, _executions.c.number)
+                .where(column.in_(batch))
+                .limit(_FEW + 1)
+            )
+            found.update((row[0] or "", row[1], row[2]) for row in tx.execute(query))
+            if len(found) > _FEW:
+                return None
+    return _without_deleted(tx, found)
+
+
+def _without_deleted(tx: Transaction, found: set[_Position]) -> list[_Position]:
+    deleted = set(tx.execute(sa.select(_runs.c.id).where(_runs.c.deleted.is_not(None))).scalars())
+    return [each for each in found if each[1] not in deleted]
+
+
+def _read(tx: Transaction, positions: list[_Position]) -> list[Hit]:
+    if not positions:
+        return []
+    keys = [(run, number) for _, run, number in positions]
+    query = (
+        sa.select(_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
+        .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
+        .where(sa.tuple_(_executions.c.run, _executions.c.number).in_(keys))
+    )
+    rows = {(row[0], row[1]): row for row in tx.execute(query)}
+    return [Hit(run, n, rows[run, n][3], rows[run, n][2]) for run, n in keys]
+
+
+def _walk(tx: Transaction, needle: str, before: _Position | None, limit: int) -> list[Hit]:
+    """Walk from the newest execution on until the page is full: matches are many."""
+    printed = _texts.alias("printed")
+    started = sa.func.coalesce(_executions.c.started, "")
+    query = (
+        sa.select(_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
+        .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
+        .outerjoin(printed, printed.c.id == _executions.c.printed)
+        .join(_runs, _runs.c.id == _executions.c.run)
+        .where(_runs.c.deleted.is_(None))
+        .where(
+            sa.or_(_contains(tx, _texts.c.folded, needle), _contains(tx, printed.c.folded, needle))
+        )
+    )
+    if before:
+        here = sa.tuple_(started, _executions.c.run, _executions.c.number)
+        query = query.where(here < before)
+        if before[0]:
+            query = query.where(_executions.c.started <= before[0])
+    query = query.order_by(
+        _executions.c.started.desc().nulls_last(),
+        _executions.c.run.desc(),
+        _executions.c.number.desc(),
+    ).limit(limit)
+    return [Hit(row[0], row[1], row[3], row[2]) for row in tx.execute(query)]
+
+
+def _holds(tx: Transaction, column: Any, needle: str) -> Any:
+    # An escape character would keep FTS5 from using its index: what LIKE reads as a wildcard is
+    # left to be one, and `_contains` decides.
+    pattern = re.sub(r"[%_\\]", "_", needle)
+    return sa.and_(column.like(f"%{pattern}%"), _contains(tx, column, needle))
+
+
+def _contains(tx: Transaction, column: Any, needle: str) -> Any:
+    position = sa.func.instr if tx.sqlite else sa.func.strpos
+    return position(column, needle) > 0
+
+
+def _position(cursor: str | None) -> _Position | None:
+    if not cursor:
+        return None
+    try:
+        started, run, number = cursor.rsplit("~", 2)
+        return started, run, int(number)
+    except ValueError:
+        raise UsageError(f"{cursor!r} is no cursor; give back the `next` of a page") from None
+
+
+def _ids(tx: Transaction, digests: Iterable[str]) -> list[tuple[str, int]]:
+    query = sa.select(_texts.c.digest, _texts.c.id).where(_texts.c.digest.in_(list(digests)))
+    return [(row[0], row[1]) for row in tx.execute(query)]

@@ -1,0 +1,221 @@
+"""Queries over where blobs lie, what they lean on, and when they were last wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from . import schema
+from .catalog import Transaction
+from .rows import Whereabouts
+
+_blobs, _packs, _parts = schema.blobs, schema.packs, schema.parts
+_BATCH = 2000
+
+
+class Placed(NamedTuple):
+    """A blob that has been written: by itself, or at `place` of the pack being added."""
+
+    digest: str
+    size: int
+    stored: int
+    place: int | None = None
+
+
+def touch(tx: Transaction, digests: Iterable[str], now: float) -> set[str]:
+    """Make blobs young, adding rows for new ones; name those whose bytes are there."""
+    there: set[str] = set()
+    for batch in _batches(digests):
+        tx.upsert(_blobs, [{"digest": digest, "touched": now} for digest in batch])
+        there |= _there(tx, batch)
+    return there
+
+
+def touch_known(tx: Transaction, digests: Iterable[str], now: float) -> set[str]:
+    """Make blobs young; name those whose bytes are there. Rows for others are not added."""
+    there: set[str] = set()
+    for batch in _batches(digests):
+        tx.execute(sa.update(_blobs).where(_blobs.c.digest.in_(batch)).values(touched=now))
+        there |= _there(tx, batch)
+    return there
+
+
+def known(tx: Transaction, digests: Iterable[str]) -> set[str]:
+    """Name those of `digests` whose bytes are there."""
+    there: set[str] = set()
+    for batch in _batches(digests):
+        there |= _there(tx, batch)
+    return there
+
+
+def placed(tx: Transaction, found: Sequence[Placed]) -> None:
+    """Note blobs that have been written each by itself."""
+    _place(tx, found, None)
+
+
+def add_pack(tx: Transaction, digest: str, size: int, members: Sequence[Placed]) -> None:
+    """Note a pack that has been written, and its members."""
+    insert = tx.insert(_packs).on_conflict_do_nothing(index_elements=["digest"])
+    tx.execute(insert, [{"digest": digest, "size": size}])
+    number = tx.execute(sa.select(_packs.c.id).where(_packs.c.digest == digest)).scalar_one()
+    _place(tx, members, number)
+
+
+def _place(tx: Transaction, found: Sequence[Placed], pack: int | None) -> None:
+    if not found:
+        return
+    statement = (
+        sa.update(_blobs)
+        .where(_blobs.c.digest == sa.bindparam("which"))
+        .values(
+            size=sa.bindparam("a_size"),
+            stored=sa.bindparam("a_stored"),
+            pack=pack,
+            place=sa.bindparam("a_place"),
+        )
+    )
+    rows = [
+        {"which": each.digest, "a_size": each.size, "a_stored": each.stored, "a_place": each.place}
+        for each in sorted(found)
+    ]
+    tx.execute(statement, rows)
+
+
+def lean(tx: Transaction, rows: Iterable[tuple[str, str]]) -> None:
+    """Note which blob (first) leans on which (second)."""
+    pairs = [{"whole": whole, "part": part} for whole, part in sorted(set(rows))]
+    if pairs:
+        tx.execute(tx.insert(_parts).on_conflict_do_nothing(), pairs)
+
+
+def locate(tx: Transaction, digests: Iterable[str]) -> dict[str, Whereabouts]:
+    """Tell where blobs lie; those that are not there are left out."""
+    found: dict[str, Whereabouts] = {}
+    for batch in _batches(digests):
+        query = _where_query().where(_blobs.c.digest.in_(batch))
+        found |= {row[0]: Whereabouts(*row) for row in tx.execute(query)}
+    return found
+
+
+def every(tx: Transaction) -> Iterator[Whereabouts]:
+    """Tell where every blob lies, pack by pack, in the order of their places."""
+    for row in tx.execute(_where_query().order_by(_blobs.c.pack, _blobs.c.place)):
+        yield Whereabouts(*row)
+
+
+def packs(tx: Transaction) -> dict[str, int]:
+    """Map every pack to the bytes it takes."""
+    return {row.digest: row.size for row in tx.execute(sa.select(_packs))}
+
+
+def members(tx: Transaction, pack: str) -> list[Whereabouts]:
+    """Tell which blobs lie in a pack."""
+    query = _where_query().where(_packs.c.digest == pack).order_by(_blobs.c.place)
+    return [Whereabouts(*row) for row in tx.execute(query)]
+
+
+def leanings(tx: Transaction) -> dict[str, list[str]]:
+    """Map each blob that leans on others to those."""
+    found: dict[str, list[str]] = {}
+    for row in tx.execute(sa.select(_parts)):
+        found.setdefault(row.whole, []).append(row.part)
+    return found
+
+
+def parts_of(tx: Transaction, wholes: Iterable[str]) -> set[str]:
+    """Name the blobs that some blobs lean on."""
+    found: set[str] = set()
+    for batch in _batches(wholes):
+        query = sa.select(_parts.c.part).where(_parts.c.whole.in_(batch))
+        found.update(tx.execute(query).scalars())
+    return found
+
+
+def touched_before(tx: Transaction, cutoff: float) -> list[str]:
+    """Name the blobs that nobody wanted since `cutoff`."""
+    return list(tx.execute(sa.select(_blobs.c.digest).where(_blobs.c.touched < cutoff)).scalars())
+
+
+def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[Whereabouts]:
+    """Remove the rows of blobs; with a `cutoff`, only of those nobody wanted since.
+
+    A payload stays as long as a whole that leans on it was wanted since. Gives back where the
+    removed ones lay; their bytes go in the same transaction.
+    """
+    gone: list[Whereabouts] = []
+    for batch in _batches(digests):
+        query = sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))
+        if cutoff is not None:
+            whole = _blobs.alias("whole")
+            wanted = (
+                sa.select(_parts.c.part)
+                .join(whole, whole.c.digest == _parts.c.whole)
+                .where(_parts.c.part == _blobs.c.digest, whole.c.touched >= cutoff)
+            )
+            query = query.where(_blobs.c.touched < cutoff, ~wanted.exists())
+        doomed = list(tx.execute(query).scalars())
+        if not doomed:
+            continue
+        rows = _where_query(outer=True).where(_blobs.c.digest.in_(doomed))
+        gone += [Whereabouts(*row) for row in tx.execute(rows)]
+        tx.execute(sa.delete(_blobs).where(_blobs.c.digest.in_(doomed)))
+        tx.execute(sa.delete(_parts).where(_parts.c.whole.in_(doomed)))
+    return gone
+
+
+def drop_pack(tx: Transaction, pack: str) -> None:
+    """Remove a pack that holds no blob any more."""
+    tx.execute(sa.delete(_packs).where(_packs.c.digest == pack))
+
+
+def lost(tx: Transaction, digests: Iterable[str]) -> None:
+    """Note that bytes are damaged or missing, so that putting them again mends it."""
+    for batch in _batches(digests):
+        changes = {"stored": None, "pack": None, "place": None}
+        tx.execute(sa.update(_blobs).where(_blobs.c.digest.in_(batch)).values(changes))
+
+
+def clear(tx: Transaction) -> None:
+    """Forget where everything lies."""
+    for table in (_blobs, _packs, _parts):
+        tx.execute(sa.delete(table))
+
+
+def stored_size(tx: Transaction) -> int:
+    """Add up the bytes that blobs and packs take."""
+    loose = sa.select(sa.func.coalesce(sa.func.sum(_blobs.c.stored), 0))
+    alone = tx.execute(loose.where(_blobs.c.pack.is_(None))).scalar_one()
+    packed = tx.execute(sa.select(sa.func.coalesce(sa.func.sum(_packs.c.size), 0))).scalar_one()
+    return int(alone) + int(packed)
+
+
+def usage(tx: Transaction) -> Mapping[str, int]:
+    """Map each pack to the bytes its members take."""
+    query = (
+        sa.select(_packs.c.digest, sa.func.coalesce(sa.func.sum(_blobs.c.stored), 0))
+        .join_from(_packs, _blobs, _blobs.c.pack == _packs.c.id, isouter=True)
+        .group_by(_packs.c.digest)
+    )
+    return {row[0]: int(row[1]) for row in tx.execute(query)}
+
+
+def _where_query(*, outer: bool = False) -> sa.Select[tuple[str, int, int, str, int]]:
+    query = sa.select(
+        _blobs.c.digest, _blobs.c.size, _blobs.c.stored, _packs.c.digest, _blobs.c.place
+    ).join_from(_blobs, _packs, _packs.c.id == _blobs.c.pack, isouter=True)
+    return query if outer else query.where(_blobs.c.stored.is_not(None))
+
+
+def _there(tx: Transaction, batch: list[str]) -> set[str]:
+    query = sa.select(_blobs.c.digest)
+    query = query.where(_blobs.c.digest.in_(batch), _blobs.c.stored.is_not(None))
+    return set(tx.execute(query).scalars())
+
+
+def _batches(digests: Iterable[str]) -> Iterator[list[str]]:
+    # Sorted, so that no two transactions wait for each other's rows.
+    whole = sorted(set(digests))
+    for at in range(0, len(whole), _BATCH):
+        yield whole[at : at + _BATCH]

@@ -1,0 +1,430 @@
+"""Bytes by digest: cut, compressed, packed on the way in; joined and verified on the way out.
+
+Small blobs wait in memory until `flush` writes them as one pack; `get` sees them meanwhile. A
+blob's row is touched before its bytes are looked for, and garbage collection removes only what is
+untouched, row and bytes in one transaction: what was found to be there stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ..blobs import envelope, packs
+from ..blobs.base import Blobs
+from ..blobs.local import LocalBlobs
+from ..blobs.payloads import SMALLEST, Payload, cut, cut_stream
+from ..catalog import whereabouts
+from ..catalog.catalog import Catalog
+from ..catalog.rows import Whereabouts
+from ..catalog.whereabouts import Placed
+from ..errors import DamagedError, NotFoundError, UnavailableError
+from ..model.digest import digest_of, digest_stream
+
+WHOLE = 16 << 20  # files up to this are read at once, larger ones stream
+ALONE = 1 << 20  # envelopes from this on are blobs of their own, smaller ones go into packs
+_PENDING = 16 << 20  # bytes that wait in memory
+_SAMPLE = 256 << 10
+_CHUNK = 1 << 20
+
+
+class Contents:
+    """What a store holds, whatever it is, under the digest of its bytes."""
+
+    def __init__(self, blobs: Blobs, catalog: Catalog, folder: Path) -> None:
+        self.loose = blobs.area("content")
+        self.packs = blobs.area("packs")
+        self.records = blobs.area("records")
+        self._catalog = catalog
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._pending: dict[str, list[envelope.Step]] = {}
+        self._waiting = 0
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def put(self, data: bytes) -> str:
+        """Keep `data` and give its digest; it is durable after `flush`."""
+        digest = digest_of(data)
+        with self._lock:
+            if digest not in self._pending:
+                self._wait(digest, self._steps([data] if len(data) < SMALLEST else cut(data)))
+        return digest
+
+    def put_file(self, path: str | os.PathLike[str]) -> tuple[str, int]:
+        """Keep a file's bytes in bounded memory; give their digest and number."""
+        with open(path, "rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            if size <= WHOLE:
+                data = source.read(WHOLE + 1)
+                if len(data) <= WHOLE:
+                    return self.put(data), len(data)
+                source.seek(0)
+            if _is_text(source, size):
+                return self._put_stream(source)
+        while True:
+            digest, size = self.loose.put_file(path)
+            if self._settle_alone(digest, size, size):
+                return digest, size
+
+    def put_compressed(self, path: Path) -> tuple[str, int]:
+        """Keep a file with its payloads cut and the rest compressed, whatever its size."""
+        with path.open("rb") as source:
+            return self._put_stream(source)
+
+    def put_record(self, data: bytes) -> str:
+        """Keep a record, durable at once, in the area that rebuild reads."""
+        digest = digest_of(data)
+        self.records.replace(envelope.compressed(data), digest)
+        return digest
+
+    def adopt(self, spool: LocalBlobs, digests: Iterable[str]) -> list[str]:
+        """Take what a spool holds of `digests`; name what is neither there nor here.
+
+        What is taken, or was here already, leaves the spool.
+        """
+        wanted = set(digests)
+        with self._catalog.write() as tx:
+            tx.keep_blobs()
+            there = whereabouts.touch_known(tx, wanted, time.time())
+        with self._lock:
+            there |= wanted & self._pending.keys()
+        for key in [each.key for each in spool.area("packs").listing()]:
+            self._adopt_pack(spool.area("packs"), key, wanted, there)
+        for key in [each.key for each in spool.listing() if each.key in wanted]:
+            if key in there or self._adopt_one(spool, key):
+                there.add(key)
+        self.flush()
+        for key in wanted & there:
+            if spool.has(key):
+                spool.delete(key)
+        return sorted(wanted - there)
+
+    def flush(self, bases: Mapping[str, str] | None = None) -> None:
+        """Write what waits: durable when this returns.
+
+        `bases` names, for some digests, a stored blob that is probably much like it.
+        """
+        with self._lock:
+            if not self._pending:
+                return
+            with self._catalog.write() as tx:
+                there = whereabouts.touch(tx, self._pending, time.time())
+            fresh = {d: steps for d, steps in self._pending.items() if d not in there}
+            self._write(fresh, dict(bases or {}))
+            self._pending.clear()
+            self._waiting = 0
+
+    def _steps(self, pieces: Iterable[bytes | Payload]) -> list[envelope.Step]:
+        """Keep the payloads among pieces; give the recipe that names them."""
+        steps: list[envelope.Step] = []
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                steps.append(piece)
+                continue
+            digest = digest_of(piece.data)
+            with self._lock:
+                if digest not in self._pending:
+                    self._wait(digest, [piece.data])
+            steps.append((piece.spelling, digest, len(piece.data)))
+        return steps
+
+    def _wait(self, digest: str, steps: list[envelope.Step]) -> None:
+        self._pending[digest] = steps
+        self._waiting += sum(len(step) for step in steps if isinstance(step, bytes))
+        if self._waiting > _PENDING:
+            self.flush()
+
+    def _write(self, fresh: dict[str, list[envelope.Step]], bases: dict[str, str]) -> None:
+        members: list[tuple[str, bytes, int]] = []
+        alone: list[Placed] = []
+        leaning: list[tuple[str, str]] = []
+        laid_out = _lay_out(fresh)
+        for digest, (laid, size) in laid_out.items():
+            leaning += [(digest, step[1]) for step in fresh[digest] if not isinstance(step, bytes)]
+            if len(laid) < ALONE:
+                members.append((digest, laid, size))
+            else:
+                self.loose.put(laid, digest)
+                alone.append(Placed(digest, size, len(laid)))
+        written = []
+        for data, index in packs.pack(members):
+            written.append((self.packs.put(data), len(data), index))
+        with self._catalog.write() as tx:
+            tx.keep_blobs()
+            whereabouts.placed(tx, alone)
+            whereabouts.lean(tx, leaning)
+            for key, taken, index in written:
+                rows = [Placed(each.digest, each.size, each.length, each.offset) for each in index]
+                whereabouts.add_pack(tx, key, taken, rows)
+
+    def _put_stream(self, source: BinaryIO) -> tuple[str, int]:
+        """Lay a stream out as a recipe, through a file of ours that is gone afterwards."""
+        hashing = _Hashing(source)
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".incoming-") as sink:
+            leaning: list[str] = []
+
+            def steps() -> Iterator[envelope.Step]:
+                for step in (s for piece in cut_stream(hashing) for s in self._steps([piece])):  # type: ignore[arg-type]
+                    if not isinstance(step, bytes):
+                        leaning.append(step[1])
+                    yield step
+
+            envelope.write_recipe(steps(), sink)
+            sink.flush()
+            digest, size = hashing.digest(), hashing.size
+            self.flush()
+            stored = sink.tell()
+            while True:
+                with self._catalog.write() as tx:
+                    there = whereabouts.touch(tx, [digest], time.time())
+                if not there:
+                    self.loose.put_file(sink.name, digest)
+                if self._settle_alone(digest, size, stored, leaning):
+                    return digest, size
+
+    def _settle_alone(
+        self, digest: str, size: int, stored: int, leaning: Iterable[str] = ()
+    ) -> bool:
+        """Note a blob that was just written by itself; False when gc took it: write it again."""
+        with self._catalog.write() as tx:
+            tx.keep_blobs()
+            if whereabouts.touch(tx, [digest], time.time()):
+                return True
+        if not self.loose.has(digest):
+            return False
+        with self._catalog.write() as tx:
+            tx.keep_blobs()
+            whereabouts.placed(tx, [Placed(digest, size, stored)])
+            whereabouts.lean(tx, [(digest, part) for part in leaning])
+        return True
+
+    def _adopt_pack(self, spool: LocalBlobs, key: str, wanted: set[str], there: set[str]) -> None:
+        path = spool.path(key)
+        try:
+            data = path.read_bytes()
+            members = packs.members(data) if digest_of(data) == key else []
+        except (DamagedError, FileNotFoundError):
+            members = []
+        names = {each.digest for each in members}
+        if not names & wanted and names:
+            return
+        if names - there:
+            with self._catalog.write() as tx:
+                tx.keep_blobs()
+                known = whereabouts.touch(tx, names, time.time())
+            if isinstance(self.packs, LocalBlobs):
+                self.packs.move(path, key)
+            else:
+                self.packs.put(data, key)
+            rows = [
+                Placed(each.digest, each.size, each.length, each.offset)
+                for each in members
+                if each.digest not in known
+            ]
+            with self._catalog.write() as tx:
+                tx.keep_blobs()
+                whereabouts.add_pack(tx, key, len(data), rows)
+        there |= names & wanted
+        path.unlink(missing_ok=True)
+
+    def _adopt_one(self, spool: LocalBlobs, key: str) -> bool:
+        path = spool.path(key)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                whole = isinstance(self.loose, LocalBlobs) and size > WHOLE
+                as_it_is = whole and not _is_text(file, size)
+                if as_it_is and digest_stream(file)[0] != key:
+                    spool.delete(key)
+                    return False
+        except FileNotFoundError:
+            return False
+        if as_it_is:
+            with self._catalog.write() as tx:
+                tx.keep_blobs()
+                there = whereabouts.touch(tx, [key], time.time())
+            if not there:
+                cast(LocalBlobs, self.loose).move(path, key)
+                return self._settle_alone(key, size, size)
+            return True
+        found, _ = self.put_file(path)
+        if found != key:
+            spool.delete(key)
+        return found == key
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def get(self, digest: str) -> bytes:
+        """Give the bytes, verified; NotFoundError or DamagedError."""
+        steps = self._pending.get(digest)
+        if steps is not None:
+            return b"".join(
+                step if isinstance(step, bytes) else envelope.spell(step, self.get(step[1]))
+                for step in steps
+            )
+        laid_out = self.envelopes([digest])[digest]
+        payloads = self.envelopes(envelope.parts(laid_out))
+        data = envelope.decode(laid_out, lambda part: self._verified(part, payloads[part]))
+        return _verify(digest, data)
+
+    def outline(self, digest: str) -> bytes:
+        """Give the bytes without their large base64 payloads: what is text in a notebook."""
+        steps = self._pending.get(digest)
+        if steps is None:
+            steps = envelope.steps(self.envelopes([digest])[digest])
+        return b"".join(step for step in steps if isinstance(step, bytes))
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open the bytes for reading in bounded memory; DamagedError at their end at the latest."""
+        if digest in self._pending:
+            return io.BytesIO(self.get(digest))
+        where = self.where([digest])[digest]
+        if where.pack is not None:
+            return io.BytesIO(self.get(digest))
+        source = self.loose.open(digest)
+        return cast(BinaryIO, io.BufferedReader(_Verified(digest, source, self.get), _CHUNK))
+
+    def has(self, digest: str) -> bool:
+        """Tell whether the bytes are there."""
+        if digest in self._pending:
+            return True
+        with self._catalog.read() as tx:
+            return bool(whereabouts.known(tx, [digest]))
+
+    def where(self, digests: Iterable[str]) -> dict[str, Whereabouts]:
+        """Tell where blobs lie; NotFoundError names one that is not there."""
+        wanted = set(digests)
+        with self._catalog.read() as tx:
+            found = whereabouts.locate(tx, wanted)
+        for digest in wanted - found.keys():
+            raise NotFoundError(
+                f"the blob {digest} is not in the store; `jupyter codesave verify` tells what is "
+                "missing"
+            )
+        return found
+
+    def envelopes(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """Give blobs as they are laid out; NotFoundError names one that is not there."""
+        wanted = set(digests)
+        if not wanted:
+            return {}
+        # Garbage collection may move a blob to another pack between looking up and reading.
+        for attempt in range(3):
+            places = self.where(wanted)
+            try:
+                return {digest: self.read(where) for digest, where in places.items()}
+            except NotFoundError:
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def read(self, where: Whereabouts) -> bytes:
+        """Give a blob as it is laid out at a place."""
+        if where.pack is None:
+            return self.loose.get(where.digest)
+        return self.packs.part(where.pack, where.place or 0, where.stored)
+
+    def _verified(self, digest: str, laid_out: bytes) -> bytes:
+        return _verify(digest, envelope.decode(laid_out, self.get))
+
+
+class _Hashing:
+    """A stream that is hashed while it is read."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source, self._sha, self.size = source, hashlib.sha256(), 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._source.read(size)
+        self._sha.update(data)
+        self.size += len(data)
+        return data
+
+    def digest(self) -> str:
+        return "sha256:" + self._sha.hexdigest()
+
+
+class _Verified(io.RawIOBase):
+    """A stored blob as a file; its last read raises DamagedError when the bytes are not right."""
+
+    def __init__(self, digest: str, source: BinaryIO, fetch: Callable[[str], bytes]) -> None:
+        self._digest, self._source = digest, source
+        self._pieces = envelope.decode_stream(source, fetch)
+        self._left = memoryview(b"")
+        self._sha = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                if "sha256:" + self._sha.hexdigest() != self._digest:
+                    raise _damaged(self._digest)
+                return 0
+            self._sha.update(piece)
+            self._left = memoryview(piece)
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.close()
+        super().close()
+
+
+def _lay_out(fresh: Mapping[str, list[envelope.Step]]) -> dict[str, tuple[bytes, int]]:
+    """Lay out blobs; give each one's envelope and the size of what it decodes to."""
+    laid_out = {}
+    for digest, steps in fresh.items():
+        first = steps[0]
+        if len(steps) == 1 and isinstance(first, bytes):
+            laid_out[digest] = envelope.compressed(first), len(first)
+        else:
+            laid_out[digest] = envelope.recipe(steps), envelope.size_of(steps)
+    return laid_out
+
+
+def _is_text(source: BinaryIO, size: int) -> bool:
+    """Tell whether a large file is worth cutting and compressing: JSON, or shrinks by half."""
+    source.seek(0)
+    head = source.read(_SAMPLE)
+    shrunk = len(head)
+    total = len(head)
+    if not head.lstrip().startswith(b"{"):
+        shrunk = len(envelope.compressed(head))
+        source.seek(size // 2)
+        middle = source.read(_SAMPLE)
+        shrunk += len(envelope.compressed(middle))
+        total += len(middle)
+    source.seek(0)
+    return head.lstrip().startswith(b"{") or head.startswith(envelope.MAGIC) or shrunk * 2 < total
+
+
+def _verify(digest: str, data: bytes) -> bytes:
+    if digest_of(data) != digest:
+        raise _damaged(digest)
+    return data
+
+
+def _damaged(digest: str) -> DamagedError:
+    return DamagedError(
+        f"the blob {digest} is not what was stored; `jupyter codesave verify` repairs it where "
+        "another copy is there"
+    )
+
+
+def changed_while_stored(path: Path) -> UnavailableError:
+    """Say that a file did not hold still."""
+    return UnavailableError(f"{path} changed while it was stored; store it again")

@@ -1,0 +1,246 @@
+"""Records: what the catalog knows of a run, a version or a journal, as blobs.
+
+They lie in an area of their own, so that no file a user saves can pass for one; `rebuild` and
+`copy` read nothing else. A record holds `kind` (run, version, journal, ledger), `revision` and
+what the catalog's rows hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from datetime import datetime, timezone
+from typing import Any
+
+from ..blobs import envelope
+from ..catalog import journals, runs, versions
+from ..catalog.catalog import Transaction
+from ..catalog.rows import JournalState
+from ..errors import CodeSaveError
+from ..model.artifact import SESSION_NOTEBOOK, Version
+from ..model.digest import digest_of, is_digest
+from ..model.execution import Execution
+from ..model.manifest import Manifest
+from .contents import Contents
+from .printed import printed
+
+Record = dict[str, Any]
+_EXECUTION = tuple(each.name for each in fields(Execution) if each.name != "run")
+_LEDGER = "ledger"
+
+
+def now() -> str:
+    """Give the time as records and versions tell it: ISO 8601 in UTC."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def of_run(tx: Transaction, run_id: str, revision: int) -> Record:
+    """Lay out all that the catalog knows of a run."""
+    row = runs.columns(tx, run_id)
+    assert row is not None
+    return {
+        "kind": "run",
+        "revision": revision,
+        "run": runs.to_row(runs.from_row(row)),
+        **{name: row[name] for name in ("files", "missing", "deleted", "thinned", "edited")},
+        "executions": [
+            [getattr(each, name) for name in _EXECUTION] for each in runs.executions(tx, run_id)
+        ],
+        "versions": [_of_version(tx, version) for version in versions.of_run(tx, run_id)],
+    }
+
+
+def of_version(tx: Transaction, version: Version) -> Record:
+    """Lay out a version that no run made."""
+    return {"kind": "version", "revision": 0, "versions": [_of_version(tx, version)]}
+
+
+def of_journal(state: JournalState) -> Record:
+    """Lay out a sealed journal."""
+    return {"kind": "journal", "revision": 0, "journal": dict(vars(state))}
+
+
+def keep_run(tx: Transaction, contents: Contents, run_id: str) -> str | None:
+    """Write a run's record anew, within the transaction that changes the run.
+
+    Gives the record it takes the place of, to be dropped once the transaction is through.
+    """
+    row = runs.columns(tx, run_id)
+    assert row is not None
+    revision = row["revision"] + 1
+    digest = contents.put_record(dump(of_run(tx, run_id, revision)))
+    runs.set_columns(tx, run_id, record=digest, revision=revision)
+    old: str | None = row["record"]
+    return old
+
+
+def keep_ledger(tx: Transaction, contents: Contents) -> str | None:
+    """Write anew what belongs to no run: series' names and purged runs. Gives the old record."""
+    old = journals.fact(tx, _LEDGER)
+    ledger = {
+        "kind": _LEDGER,
+        "revision": int(journals.fact(tx, "ledger revision") or 0) + 1,
+        "series": versions.all_series(tx),
+        "purged": journals.purged(tx),
+    }
+    journals.set_fact(tx, _LEDGER, contents.put_record(dump(ledger)))
+    journals.set_fact(tx, "ledger revision", str(ledger["revision"]))
+    return old
+
+
+def in_use(tx: Transaction) -> set[str]:
+    """Name the records that the catalog stands by."""
+    found = {row["record"] for row in journals.every(tx)} | set(versions.records(tx))
+    found |= set(runs.records(tx)) | {journals.fact(tx, _LEDGER)}
+    return {digest for digest in found if digest}
+
+
+def dump(record: Record) -> bytes:
+    """Spell a record."""
+    return json.dumps(record, default=repr, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def load(data: bytes, digest: str | None = None) -> Record | None:
+    """Read a record; None when it is damaged, or none at all."""
+    try:
+        text = envelope.decode(data, _nothing)
+        if digest is not None and digest_of(text) != digest:
+            return None
+        record = json.loads(text)
+        return record if isinstance(record, dict) and "kind" in record else None
+    except (CodeSaveError, ValueError):
+        return None
+
+
+def newest(found: Iterable[Record]) -> list[Record]:
+    """Keep the highest revision of each run's record and of the ledger."""
+    kept: dict[Any, Record] = {}
+    for at, record in enumerate(found):
+        kind = record["kind"]
+        key: Any = (kind, record["run"]["id"]) if kind == "run" else kind if kind == _LEDGER else at
+        if key not in kept or kept[key]["revision"] < record["revision"]:
+            kept[key] = record
+    return sorted(kept.values(), key=_time)
+
+
+def _time(record: Record) -> str:
+    return str(record["run"]["started"]) if record["kind"] == "run" else ""
+
+
+def roots(record: Record) -> Iterator[str]:
+    """Name the blobs that a record holds on to; manifests lead on to more."""
+    if record.get("files"):
+        yield record["files"]
+    for version in record.get("versions", ()):
+        yield version["digest"]
+    if (digest := record.get("journal", {}).get("digest")) and is_digest(digest):
+        yield digest
+
+
+def restore(
+    tx: Transaction, contents: Contents, record: Record, digest: str | None, *, move: bool = False
+) -> None:
+    """Write a record's rows into the catalog. With `move`, version numbers that are taken give way.
+
+    `digest` names the record where it lies in this store; None: it will get one of this store.
+    """
+    if record["kind"] == _LEDGER:
+        versions.put_series(tx, [tuple(row) for row in record["series"]])
+        journals.forget_runs(tx, [tuple(row) for row in record["purged"]])
+        journals.set_fact(tx, _LEDGER, digest or "")
+        journals.set_fact(tx, "ledger revision", str(record["revision"]))
+    elif record["kind"] == "journal":
+        journals.put(tx, JournalState(**record["journal"]), digest)
+    elif record["kind"] == "version":
+        for row in record["versions"]:
+            _restore_version(tx, row, None, digest, move)
+    elif record["kind"] == "run":
+        _restore_run(tx, contents, record, digest, move)
+
+
+def _restore_run(
+    tx: Transaction, contents: Contents, record: Record, digest: str | None, move: bool
+) -> None:
+    run = runs.from_row(record["run"])
+    names = {
+        f"{row['artifact']}:v{row['number']}": _restore_version(tx, row, run.id, None, move)
+        for row in record["versions"]
+    }
+    runs.put(tx, run.with_(artifact=names.get(run.artifact or "", run.artifact)))
+    columns = {name: record.get(name) for name in ("files", "missing", "deleted", "thinned")}
+    runs.set_columns(
+        tx,
+        run.id,
+        **columns,
+        edited=record.get("edited"),
+        record=digest,
+        revision=record["revision"],
+    )
+    runs.put_executions(
+        tx,
+        [
+            Execution(run.id, **dict(zip(_EXECUTION, row, strict=True)))
+            for row in record["executions"]
+        ],
+    )
+    note_printed(tx, contents, run.id, [row["digest"] for row in record["versions"]][-1:])
+
+
+def note_printed(
+    tx: Transaction, contents: Contents, run_id: str, manifests: Iterable[str]
+) -> None:
+    """Index what a run's executions printed, as its session notebook has it."""
+    for digest in manifests:
+        try:
+            manifest = Manifest.load(contents.get(digest))
+            entry = manifest.entries.get(SESSION_NOTEBOOK)
+            if entry is not None:
+                runs.set_printed(tx, run_id, printed(contents.outline(entry.digest)))
+        except CodeSaveError:
+            continue  # verify tells of it
+
+
+def _restore_version(
+    tx: Transaction, row: Mapping[str, Any], run_id: str | None, record: str | None, move: bool
+) -> str:
+    name, number = row["artifact"], row["number"]
+    versions.lock(tx, name, row["project"], row["type"])
+    there = versions.one(tx, name, number)
+    twin = next(
+        (
+            each
+            for each in versions.with_digest(tx, row["digest"])
+            if each.artifact == name and each.run == run_id
+        ),
+        None,
+    )
+    if twin is not None:
+        number = twin.number
+    else:
+        if there is not None and move:
+            last = versions.newest(tx, name)
+            number = (last.number if last else -1) + 1
+        version = Version(name, number, row["digest"], row["size"], run_id, row["created"])
+        if there is None or move:
+            versions.add(tx, version, record)
+    for alias, moved in row["aliases"].items():
+        versions.alias(tx, name, alias, number, moved)
+    return f"{name}:v{number}"
+
+
+def _of_version(tx: Transaction, version: Version) -> dict[str, Any]:
+    return {
+        "artifact": version.artifact,
+        "type": version.type,
+        "project": version.project,
+        "number": version.number,
+        "digest": version.digest,
+        "size": version.size,
+        "created": version.created,
+        "aliases": versions.moves(tx, version.artifact, version.number),
+    }
+
+
+def _nothing(digest: str) -> bytes:
+    raise ValueError(f"a record leans on {digest}")

@@ -1,0 +1,534 @@
+"""The store: blobs first, one transaction of rows last; every name the layers above may call."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .. import settings as settings_
+from ..blobs.base import Blobs
+from ..blobs.local import LocalBlobs
+from ..catalog import journals, runs, search, versions, whereabouts
+from ..catalog.catalog import Catalog, Transaction
+from ..catalog.rows import Artifact, Hit, JournalState, Page
+from ..errors import DamagedError, NotFoundError, UnavailableError
+from ..model.artifact import SESSION_NOTEBOOK, Version
+from ..model.digest import digest_stream
+from ..model.execution import Execution
+from ..model.manifest import Entry, Manifest
+from ..model.run import Run
+from ..settings import Setting
+from . import records
+from .contents import Contents
+from .printed import printed
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+CATALOG_FILE = "catalog.sqlite"
+_TEN_GIGABYTES = 10 * settings_.GIGABYTE
+
+
+class Store:
+    """Blobs and catalog of one data folder, or of a team.
+
+    Safe for several processes at once, and for several threads of one; a process that forks opens
+    its own. What `write` was given is on stable storage when it returns.
+    """
+
+    def __init__(
+        self, folder: Path, blobs: Blobs, catalog: Catalog, settings: Mapping[str, Setting]
+    ) -> None:
+        self.folder = folder
+        self.blobs = blobs
+        self.catalog = catalog
+        self.settings = settings
+        self.shared = False  # other hosts keep catalogs of their own over the same blobs
+        self.contents = Contents(blobs, catalog, folder)
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(
+        cls, folder: Path | None = None, settings: Mapping[str, Setting] | None = None
+    ) -> Store:
+        """Open the store of a data folder; create and migrate it when need be.
+
+        `folder` is settings.data_dir() and `settings` settings.resolve() unless given. Raises
+        UnavailableError when it is newer than this package, locked, or cannot be written.
+        """
+        folder = Path(folder if folder is not None else settings_.data_dir()).absolute()
+        settings = settings if settings is not None else settings_.resolve()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(
+                f"the data folder {folder} cannot be made ({error.strerror}); mend the "
+                "permissions above it or set CODESAVE_DIR"
+            ) from error
+        from .places import blobs_at, catalog_at
+
+        blobs = blobs_at(_value(settings, "artifact_url"), folder)
+        catalog, elsewhere = catalog_at(_value(settings, "database_url"), folder)
+        store = cls(folder, blobs, catalog, settings)
+        store.shared = elsewhere
+        if elsewhere and not store.runs(limit=1).items:
+            store.rebuild()
+        return store
+
+    def close(self) -> None:
+        """Write what waits and close the catalog."""
+        try:
+            self.contents.flush()
+        finally:
+            self.catalog.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- bytes ----------------------------------------------------------------------------------
+
+    def put(self, data: bytes) -> str:
+        """Keep `data` and give its digest; durable after the next `write`, `flush` or `close`."""
+        return self.contents.put(data)
+
+    def put_file(self, path: str | Path) -> tuple[str, int]:
+        """Keep a file's bytes in bounded memory; give their digest and number."""
+        return self.contents.put_file(path)
+
+    def flush(self) -> None:
+        """Make durable what was put."""
+        self.contents.flush()
+
+    def get(self, digest: str) -> bytes:
+        """Give the bytes, verified. Raises NotFoundError, or DamagedError."""
+        return self.contents.get(digest)
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        """Open the bytes for reading, whatever their size; the last read verifies them."""
+        return self.contents.open(digest)
+
+    def has(self, digest: str) -> bool:
+        """Tell whether the bytes are there."""
+        return self.contents.has(digest)
+
+    def adopt(self, spool: LocalBlobs, digests: Iterable[str]) -> list[str]:
+        """Take what a spool holds of `digests`; name those that are neither there nor here."""
+        return self.contents.adopt(spool, digests)
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def write(
+        self,
+        *,
+        run: Run | None = None,
+        executions: Sequence[Execution] = (),
+        files: Mapping[str, Entry] | None = None,
+        missing: Sequence[tuple[str, str]] = (),
+        journal: JournalState | None = None,
+        commit: Mapping[str, Manifest] | None = None,
+        aliases: Sequence[str] = ("latest",),
+    ) -> list[Version]:
+        """Write a run, its executions, saved files, journal position and versions, or nothing.
+
+        Rows are updated where they are there already. `files` is the whole set of the run's saved
+        files, None leaves it. `commit` maps artifact names to manifests: each becomes a new
+        version unless the newest one is the same, and `aliases` move to it. All blobs that are
+        named must be in: DamagedError names those that are not, and nothing is written. A purged
+        run stays purged.
+        """
+        commit = commit or {}
+        saved = Manifest(files) if files else None
+        digests = {name: self.put(manifest.dump()) for name, manifest in commit.items()}
+        files_digest = self.put(saved.dump()) if saved else None
+        self.contents.flush(self._bases(commit) if commit else None)
+        shown = self._printed(commit) if run is not None else {}
+        dropped: list[str | None] = []
+        with self.catalog.write() as tx:
+            tx.keep_blobs()
+            if run is not None and journals.is_purged(tx, run.id):
+                return []
+            known = {name: versions.newest(tx, name) for name in commit}
+            changed = [
+                manifest
+                for name, manifest in commit.items()
+                if (last := known[name]) is None or last.digest != digests[name]
+            ]
+            before = runs.columns(tx, run.id) if run else None
+            if saved and (before is None or before["files"] != files_digest):
+                changed.append(saved)
+            self._require(tx, changed)
+            if run is not None:
+                runs.put(tx, run)
+                if files is not None:
+                    runs.set_columns(
+                        tx, run.id, files=files_digest, missing=[list(each) for each in missing]
+                    )
+            runs.put_executions(tx, executions)
+            made = [
+                self._commit(tx, name, digests[name], manifest, run, aliases)
+                for name, manifest in commit.items()
+            ]
+            if run is not None:
+                if shown:
+                    runs.set_printed(tx, run.id, shown)
+                if made:
+                    own = [v for v in made if v.artifact.startswith("source-")] or made
+                    runs.set_columns(tx, run.id, artifact=own[0].reference)
+                if made or run.state != "running":
+                    dropped.append(records.keep_run(tx, self.contents, run.id))
+            if journal is not None:
+                dropped.append(self._put_journal(tx, journal))
+        self._drop_records(dropped)
+        return made
+
+    def forget(self, run_id: str, numbers: Sequence[int]) -> None:
+        """Remove executions of a run, and their sources where no other execution has them."""
+        dropped = None
+        with self.catalog.write() as tx:
+            runs.drop_executions(tx, run_id, numbers)
+            row = runs.columns(tx, run_id)
+            if row is not None and row["record"]:
+                dropped = records.keep_run(tx, self.contents, run_id)
+        self._drop_records([dropped])
+        self.catalog.checkpoint()
+
+    def seal(self, session: str, journal_path: Path) -> str:
+        """Keep a finished journal as a blob, cut and compressed, and give its digest.
+
+        It is read back before this returns; the caller notes the digest with `write` and then
+        removes the file. A journal with purged runs is not kept: the digest is empty.
+        """
+        with self.catalog.read() as tx:
+            if any(gone == session for _, gone in journals.purged(tx)):
+                return ""
+        digest, size = self.contents.put_compressed(journal_path)
+        with self.open_blob(digest) as stored:
+            found, length = digest_stream(stored)
+        if (found, length) != (digest, size):
+            raise DamagedError(
+                f"the journal {journal_path} came back as {found}; it stays where it is: check "
+                "the disk and run `jupyter codesave verify`"
+            )
+        return digest
+
+    def update_run(
+        self,
+        run_id: str,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] | None = None,
+        notes: str | None = None,
+    ) -> Run:
+        """Set a run's name, tags or notes by hand; what its journal says later gives way."""
+        changes: dict[str, Any] = {"name": name, "notes": notes}
+        changes["tags"] = None if tags is None else list(tags)
+        self._change(run_id, lambda tx: runs.edit(tx, run_id, _given(changes)))
+        return self.run(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Hide a run from every listing and from search; `restore` brings it back."""
+        self._change(run_id, lambda tx: runs.set_columns(tx, run_id, deleted=records.now()))
+
+    def restore(self, run_id: str) -> None:
+        """Bring a deleted run back."""
+        self._change(run_id, lambda tx: runs.set_columns(tx, run_id, deleted=None))
+
+    def artifact_for(self, project: str, path: str) -> str:
+        """Name the series of a project's notebook or program; the same one each time."""
+        with self.catalog.read() as tx:
+            if known := versions.series_of(tx, project, path):
+                return known
+        with self.catalog.write() as tx:
+            name = versions.name_for(tx, project, path)
+            dropped = records.keep_ledger(tx, self.contents)
+        self._drop_records([dropped])
+        return name
+
+    def rename_series(self, old_path: str, new_path: str) -> None:
+        """Let a renamed notebook or program go on with its series."""
+        dropped = None
+        with self.catalog.write() as tx:
+            if versions.rename(tx, old_path, new_path):
+                dropped = records.keep_ledger(tx, self.contents)
+        self._drop_records([dropped])
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def journal_state(self, session: str) -> JournalState | None:
+        """Tell how far a session's journal is ingested; None: not at all."""
+        with self.catalog.read() as tx:
+            return journals.get(tx, session)
+
+    def runs(
+        self,
+        *,
+        project: str | None = None,
+        notebook: str | None = None,
+        state: str | None = None,
+        q: str | None = None,
+        deleted: bool = False,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """List runs, newest first; with `deleted` those that `delete` hid, and only those.
+
+        `notebook` is an absolute path or the end of one; `q` is looked for in id, name, project,
+        notebook, program, tags and notes.
+        """
+        with self.catalog.read() as tx:
+            return runs.page(
+                tx,
+                project=project,
+                notebook=notebook,
+                state=state,
+                q=q,
+                deleted=deleted,
+                limit=max(limit, 1),
+                cursor=cursor,
+            )
+
+    def run(self, reference: str) -> Run:
+        """Give a run by its id, deleted or not, or by a prefix that only one run has."""
+        with self.catalog.read() as tx:
+            return runs.find(tx, reference)
+
+    def nth_run(self, n: int, notebook: str | None = None) -> Run:
+        """Give the n-th newest run (from 1); of one notebook, by absolute path or the end of it."""
+        with self.catalog.read() as tx:
+            return runs.nth(tx, n, notebook)
+
+    def executions(self, run_id: str) -> list[Execution]:
+        """Give a run's executions in their order."""
+        with self.catalog.read() as tx:
+            return runs.executions(tx, run_id)
+
+    def files(self, run_id: str) -> Manifest:
+        """Give the files that were saved with a run."""
+        with self.catalog.read() as tx:
+            row = runs.columns(tx, run_id)
+        return self.manifest(row["files"]) if row and row["files"] else Manifest()
+
+    def missing_files(self, run_id: str) -> list[tuple[str, str]]:
+        """Give path and reason of what could not be saved with a run."""
+        with self.catalog.read() as tx:
+            row = runs.columns(tx, run_id)
+        return [(path, reason) for path, reason in (row and row["missing"]) or ()]
+
+    def session_runs(self, session: str) -> list[str]:
+        """Name the runs of a session, oldest first."""
+        with self.catalog.read() as tx:
+            return runs.of_session(tx, session)
+
+    def artifacts(self) -> list[Artifact]:
+        """Give every artifact by name, its versions oldest first."""
+        with self.catalog.read() as tx:
+            return versions.artifacts(tx)
+
+    def version(self, name: str, selector: str) -> Version:
+        """Give the version that `vN` or an alias names."""
+        with self.catalog.read() as tx:
+            return versions.resolve(tx, name, selector)
+
+    def versions_of(self, run_id: str) -> list[Version]:
+        """Give a run's versions, newest first; also the one it shares because nothing changed."""
+        with self.catalog.read() as tx:
+            found = versions.of_run(tx, run_id)
+            row = runs.columns(tx, run_id)
+            if row and row["artifact"]:
+                name, _, number = row["artifact"].rpartition(":v")
+                shared = versions.one(tx, name, int(number))
+                if shared is not None and shared not in found:
+                    found.append(shared)
+        return sorted(found, key=lambda version: (version.created, version.number), reverse=True)
+
+    def manifest(self, digest: str) -> Manifest:
+        """Read a manifest."""
+        return Manifest.load(self.get(digest))
+
+    def search(self, text: str, *, limit: int = 50, cursor: str | None = None) -> Page[Hit]:
+        """Find executions whose source or printed output holds `text`, newest first."""
+        with self.catalog.read() as tx:
+            return search.search(tx, text, limit=max(limit, 1), cursor=cursor)
+
+    # -- care -----------------------------------------------------------------------------------
+
+    def verify(
+        self, progress: Progress = iter, heal: Callable[[str], bytes | None] | None = None
+    ) -> dict[str, Any]:
+        """Read and hash everything; see `verify.verify`."""
+        from .verify import verify
+
+        return verify(self, progress, heal)
+
+    def rebuild(self, progress: Progress = iter) -> dict[str, int]:
+        """Make the catalog anew from blobs alone; see `rebuild.rebuild`."""
+        from .rebuild import rebuild
+
+        return rebuild(self, progress)
+
+    def gc(self, *, grace: float | None = None) -> dict[str, int]:
+        """Remove what nothing names; keep within budget and retention; see `garbage.collect`."""
+        from .garbage import collect
+
+        return collect(self, grace)
+
+    def purge(
+        self,
+        *,
+        runs: Iterable[str] = (),
+        notebook: str | None = None,
+        project: str | None = None,
+        all: bool = False,  # noqa: A002 - the command's own word
+    ) -> dict[str, int]:
+        """Remove runs for good; see `purge.purge`."""
+        from .purge import purge
+
+        return purge(self, runs=runs, notebook=notebook, project=project, everything=all)
+
+    def copy_to(
+        self, place: str, runs: Sequence[str] = (), progress: Progress = iter
+    ) -> dict[str, int]:
+        """Copy runs (all when none is named) to a folder, a .zip or a team's store."""
+        from .copy import copy_to
+
+        return copy_to(self, place, runs, progress)
+
+    def copy_from(
+        self, place: str, runs: Sequence[str] = (), progress: Progress = iter
+    ) -> dict[str, int]:
+        """Copy runs (all when none is named) from a folder, a .zip or a team's store."""
+        from .copy import copy_from
+
+        return copy_from(self, place, runs, progress)
+
+    def size(self) -> int:
+        """Give the bytes that all blobs take."""
+        with self.catalog.read() as tx:
+            return whereabouts.stored_size(tx)
+
+    def budget(self) -> int:
+        """Give the bytes that all blobs may take: as set, or 10 GB or a tenth of the disk."""
+        given = int(_value(self.settings, "budget") or 0)
+        return given or min(_TEN_GIGABYTES, shutil.disk_usage(self.folder).total // 10)
+
+    def explain(self) -> list[str]:
+        """Say what a user should know of where this store lies; for `status`."""
+        from .places import explain
+
+        return explain(self)
+
+    # -- within -----------------------------------------------------------------------------------
+
+    def _commit(
+        self,
+        tx: Transaction,
+        name: str,
+        digest: str,
+        manifest: Manifest,
+        run: Run | None,
+        aliases: Sequence[str],
+    ) -> Version:
+        versions.lock(tx, name, run.project if run else "")
+        last = versions.newest(tx, name)
+        created = records.now()
+        number = 0 if last is None else last.number + 1
+        if last is not None and last.digest == digest:
+            number = last.number
+        else:
+            version = Version(name, number, digest, manifest.size, run.id if run else None, created)
+            versions.add(tx, version)
+        for alias in aliases:
+            versions.alias(tx, name, alias, number, created)
+        found = versions.one(tx, name, number)
+        assert found is not None
+        if run is None and (last is None or last.number != number):
+            digest = self.contents.put_record(records.dump(records.of_version(tx, found)))
+            versions.set_columns(tx, name, number, record=digest)
+        return found
+
+    def _require(self, tx: Transaction, manifests: Iterable[Manifest]) -> None:
+        wanted: dict[str, str] = {}
+        for manifest in manifests:
+            wanted[manifest.digest] = "a manifest"
+            wanted.update((entry.digest, path) for path, entry in manifest.entries.items())
+        there = whereabouts.touch_known(tx, wanted, time.time())
+        if lost := [f"{wanted[d]} ({d})" for d in sorted(wanted.keys() - there)]:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            raise DamagedError(
+                f"{', '.join(lost[:3])}{more} cannot be committed: the store does not hold the "
+                "bytes; put them first"
+            )
+
+    def _put_journal(self, tx: Transaction, state: JournalState) -> str | None:
+        row = journals.columns(tx, state.session)
+        digest = None
+        if state.sealed:
+            if not state.digest:
+                state = JournalState(**{**vars(state), "digest": None})
+            else:
+                there = whereabouts.touch_known(tx, [state.digest], time.time())
+                if not there:
+                    raise DamagedError(
+                        f"the journal of session {state.session} is not in the store as "
+                        f"{state.digest}; seal it again"
+                    )
+            digest = self.contents.put_record(records.dump(records.of_journal(state)))
+        journals.put(tx, state, digest)
+        old = row["record"] if row else None
+        return old if old != digest else None
+
+    def _change(self, run_id: str, change: Callable[[Transaction], None]) -> None:
+        dropped = None
+        with self.catalog.write() as tx:
+            row = runs.columns(tx, run_id)
+            if row is None:
+                raise NotFoundError(
+                    f"there is no run {run_id!r}; `jupyter codesave runs` lists those there are"
+                )
+            change(tx)
+            # A running run without versions has its journal for a record.
+            if row["record"] or row["state"] != "running" or row["deleted"]:
+                dropped = records.keep_run(tx, self.contents, run_id)
+        self._drop_records([dropped])
+
+    def _drop_records(self, digests: Iterable[str | None]) -> None:
+        for digest in digests:
+            if digest:
+                self.contents.records.delete(digest)
+
+    def _bases(self, commit: Mapping[str, Manifest]) -> dict[str, str]:
+        """Guess, for each changed file, a stored blob much like it: the version before."""
+        bases: dict[str, str] = {}
+        with self.catalog.read() as tx:
+            last = {name: versions.newest(tx, name) for name in commit}
+        for name, version in last.items():
+            if version is None:
+                continue
+            try:
+                before = self.manifest(version.digest).entries
+            except (NotFoundError, DamagedError):
+                continue
+            for path, entry in commit[name].entries.items():
+                if path in before and before[path].digest != entry.digest:
+                    bases[entry.digest] = before[path].digest
+        return bases
+
+    def _printed(self, commit: Mapping[str, Manifest]) -> dict[int, str]:
+        for manifest in commit.values():
+            entry = manifest.entries.get(SESSION_NOTEBOOK)
+            if entry is not None and self.has(entry.digest):
+                return printed(self.contents.outline(entry.digest))
+        return {}
+
+
+def _value(settings: Mapping[str, Setting], name: str) -> Any:
+    return settings[name].value if name in settings else None
+
+
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
