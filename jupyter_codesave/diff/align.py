@@ -23,7 +23,7 @@ NEAREST = 6  # cells of base that each cell of a larger gap is compared with
 COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
 ALIKE = 0.45  # likeness from which two cells in a gap are the same cell, edited
 ALIKE_ALONE = 0.30  # the same for a gap of one cell on each side
-ALIKE_ELSEWHERE = 0.75  # the same for a cell found out of order
+ALIKE_ELSEWHERE = 0.6  # the same for a cell found out of order
 EXACT_WORDS = 10_000  # product of word counts up to which their order counts in likeness
 REPEATS = 64  # pairs of equal cells up to which all are candidates
 
@@ -58,12 +58,20 @@ class _Cells:
         self.known = set(self.ids)
         self._words: dict[int, list[str]] = {}
         self._bags: dict[int, Counter[str]] = {}
+        self._lines: dict[int, frozenset[str]] = {}
 
     def words(self, index: int) -> list[str]:
         found = self._words.get(index)
         if found is None:
             found = [w for w in words(self.cells[index]["source"]) if not w.isspace()]
             self._words[index] = found
+        return found
+
+    def lines(self, index: int) -> frozenset[str]:
+        found = self._lines.get(index)
+        if found is None:
+            stripped = map(str.strip, self.cells[index]["source"].splitlines())
+            found = self._lines[index] = frozenset(stripped)
         return found
 
     def bag(self, index: int) -> Counter[str]:
@@ -191,13 +199,9 @@ def _by_likeness(
 ) -> list[tuple[int, int]]:
     if not rows or not columns:
         return []
-    if len(rows) * len(columns) <= SMALL_GAP:
-        grid: Iterable[tuple[int, int]] = ((i, j) for i in rows for j in columns)
-    else:
-        grid = _nearest(a, b, rows, columns, work)
     enough = ALIKE_ALONE if len(rows) == 1 == len(columns) else ALIKE
     links = []
-    for i, j in grid:
+    for i, j in _compared(a, b, rows, columns):
         if a.cells[i]["cell_type"] != b.cells[j]["cell_type"]:
             continue
         likeness = _likeness(a, b, i, j, work)
@@ -207,7 +211,7 @@ def _by_likeness(
 
 
 def _nearest(
-    a: _Cells, b: _Cells, rows: Sequence[int], columns: Sequence[int], work: Work
+    a: _Cells, b: _Cells, rows: Sequence[int], columns: Sequence[int]
 ) -> Iterable[tuple[int, int]]:
     """The pairs of a large gap worth comparing: those that share the most of their rarer words."""
     cells_with: dict[str, list[int]] = defaultdict(list)
@@ -232,18 +236,25 @@ def _nearest(
 
 
 def _likeness(a: _Cells, b: _Cells, i: int, j: int, work: Work) -> float:
-    """From 0 to 1: twice the words two cells have in common, in order, over all they have."""
+    """From 0 to 1: how much of two cells is common, as words in order or as whole lines."""
     x, y = a.words(i), b.words(j)
     if not x or not y:
         return 0.0
     if not work.spend(20 + min(len(x) * (1 + len(y) // 30), len(x) + len(y))):
         return 0.0
     total = len(x) + len(y)
-    if 2 * min(len(x), len(y)) < 0.2 * total:
-        return 0.0
     if len(x) * len(y) > EXACT_WORDS:
-        return 2 * (a.bag(i) & b.bag(j)).total() / total
-    return 2 * common_length(x, y) / total
+        ratio = 2 * (a.bag(i) & b.bag(j)).total() / total
+    elif 2 * min(len(x), len(y)) < 0.2 * total:
+        ratio = 0.0
+    else:
+        ratio = 2 * common_length(x, y) / total
+    if ratio > ALIKE_ELSEWHERE:
+        return ratio
+    # A cell that lies within the other, as after a split or a merge, is alike in spite of its size.
+    lines, others = a.lines(i), b.lines(j)
+    within = sum(map(len, lines & others)) / min(sum(map(len, lines)), sum(map(len, others)))
+    return max(ratio, (ratio + within) / 2)
 
 
 def _moves(
@@ -266,7 +277,7 @@ def _moves(
         while equal and equal[-1] not in left:
             equal.pop()
         same_id = by_id.get(b.ids[j]) if b.ids[j] is not None else None
-        if same_id is not None and same_id in left and a.keys[same_id] == b.keys[j]:
+        if same_id in left and a.keys[same_id] == b.keys[j]:
             i = same_id
         elif equal:
             i = equal.pop()
@@ -275,13 +286,26 @@ def _moves(
             continue
         left.discard(i)
         moves.append((i, j))
-    for j in rest:
-        same_id = by_id.get(b.ids[j]) if b.ids[j] is not None else None
-        if (
-            same_id in left
-            and a.cells[same_id]["cell_type"] == b.cells[j]["cell_type"]
-            and _likeness(a, b, same_id, j, work) >= ALIKE
-        ):
-            left.discard(same_id)
-            moves.append((same_id, j))
+    scored = []
+    for i, j in _compared(a, b, sorted(left), rest):
+        if a.cells[i]["cell_type"] == b.cells[j]["cell_type"]:
+            likeness = _likeness(a, b, i, j, work)
+            same_id = a.ids[i] is not None and a.ids[i] == b.ids[j]
+            if likeness >= (ALIKE_ALONE if same_id else ALIKE_ELSEWHERE):
+                scored.append((not same_id, -likeness, i, j))
+    waiting = set(rest)
+    for _, _, i, j in sorted(scored):
+        if i in left and j in waiting:
+            left.discard(i)
+            waiting.discard(j)
+            moves.append((i, j))
     return sorted(moves, key=lambda pair: pair[1])
+
+
+def _compared(
+    a: _Cells, b: _Cells, rows: Sequence[int], columns: Sequence[int]
+) -> Iterable[tuple[int, int]]:
+    """Every pair of a small gap, the likely pairs of a large one."""
+    if len(rows) * len(columns) <= SMALL_GAP:
+        return ((i, j) for i in rows for j in columns)
+    return _nearest(a, b, rows, columns)

@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 
 
 class Line(NamedTuple):
-    """A line to print, what makes it the same as another, the MIME type of a value it stands for."""
+    """A line to print, what makes two of them the same, the MIME type of a value it stands for."""
 
     shown: str
     key: str

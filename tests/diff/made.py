@@ -4,25 +4,123 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
 Json = dict[str, Any]
 Edited = tuple[Json, list[int | None]]  # head, and for each of its cells the cell of base
 
-NAMES = (
-    "data frame model train test score loss batch layer image label index value result weight "
-    "sample feature column row total mean price date user item query token vector matrix graph "
-    "node edge path config plot axis figure color width height size step rate error signal noise"
-).split()
-CALLS = (
-    "load read_csv fit predict transform merge groupby reshape concat plot describe head drop "
-    "fillna apply astype sort_values append split join normalize evaluate compile save scatter"
-).split()
-PROSE = (
-    "the of and we can see that this model shows how values change with time because each row "
-    "has its own label which is why training takes longer than expected for larger samples"
-).split()
+NAMES = [
+    "data",
+    "frame",
+    "model",
+    "train",
+    "test",
+    "score",
+    "loss",
+    "batch",
+    "layer",
+    "image",
+    "label",
+    "index",
+    "value",
+    "result",
+    "weight",
+    "sample",
+    "feature",
+    "column",
+    "row",
+    "total",
+    "mean",
+    "price",
+    "date",
+    "user",
+    "item",
+    "query",
+    "token",
+    "vector",
+    "matrix",
+    "graph",
+    "node",
+    "edge",
+    "path",
+    "config",
+    "plot",
+    "axis",
+    "figure",
+    "color",
+    "width",
+    "height",
+    "size",
+    "step",
+    "rate",
+    "error",
+    "signal",
+    "noise",
+]
+CALLS = [
+    "load",
+    "read_csv",
+    "fit",
+    "predict",
+    "transform",
+    "merge",
+    "groupby",
+    "reshape",
+    "concat",
+    "plot",
+    "describe",
+    "head",
+    "drop",
+    "fillna",
+    "apply",
+    "astype",
+    "sort_values",
+    "append",
+    "split",
+    "join",
+    "normalize",
+    "evaluate",
+    "compile",
+    "save",
+    "scatter",
+]
+PROSE = [
+    "the",
+    "of",
+    "and",
+    "we",
+    "can",
+    "see",
+    "that",
+    "this",
+    "model",
+    "shows",
+    "how",
+    "values",
+    "change",
+    "with",
+    "time",
+    "because",
+    "each",
+    "row",
+    "has",
+    "its",
+    "own",
+    "label",
+    "which",
+    "is",
+    "why",
+    "training",
+    "takes",
+    "longer",
+    "than",
+    "expected",
+    "for",
+    "larger",
+    "samples",
+]
 
 
 def statement(rng: random.Random) -> str:
@@ -105,10 +203,10 @@ def changed(rng: random.Random, text: str) -> str:
     elif kind < 0.45 and len(lines) > 2:
         del lines[at]
     else:
-        parts = lines[at].split(" ")
-        word = rng.randrange(len(parts))
-        parts[word] = rng.choice(NAMES) + str(rng.randrange(10))
-        lines[at] = " ".join(parts) + ("\n" if at < len(lines) - 1 and word == len(parts) - 1 else "")
+        names = list(re.finditer(r"[A-Za-z0-9]+", lines[at]))
+        name = rng.choice(names)
+        new = rng.choice(NAMES) + str(rng.randrange(10))
+        lines[at] = lines[at][: name.start()] + new + lines[at][name.end() :]
     return "".join(lines)
 
 
@@ -137,7 +235,7 @@ def _edit(rng: random.Random, cells: list[Json], origin: list[int | None]) -> No
 
 
 def _rewrite(rng: random.Random, cells: list[Json], origin: list[int | None]) -> None:
-    at = rng.randrange(len(cells))
+    at = rng.choice([n for n, c in enumerate(cells) if "\n" in c["source"]])
     lines = cells[at]["source"].splitlines(True)
     kept = lines[: max(1, (2 * len(lines)) // 3)]
     cells[at]["source"] = "".join(kept).rstrip("\n") + "\n" + statement(rng)
@@ -149,7 +247,11 @@ def _split(rng: random.Random, cells: list[Json], origin: list[int | None]) -> N
         return
     at = rng.choice(long)
     lines = cells[at]["source"].splitlines(True)
-    cut = (2 * len(lines)) // 3
+    cut = next(
+        n for n in range(len(lines)) if 5 * len("".join(lines[:n])) > 3 * len("".join(lines))
+    )
+    if cut == len(lines):
+        return
     second = {**copy.deepcopy(cells[at]), "id": fresh_id(rng), "source": "".join(lines[cut:])}
     cells[at]["source"] = "".join(lines[:cut]).rstrip("\n")
     cells.insert(at + 1, second)
