@@ -36,7 +36,7 @@ def demo(_: argparse.Namespace) -> None:
     folder = data_dir() / "demo"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("chart.py", NOTEBOOK):
-        source = files("jupyter_codesave.cli").joinpath("demo_project", name)
+        source = files("jupyter_codesave.cli").joinpath("demo_project").joinpath(name)
         (folder / name).write_bytes(source.read_bytes())
     path = folder / NOTEBOOK
     out, err = console(), console(stderr=True)

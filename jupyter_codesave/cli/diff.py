@@ -97,7 +97,7 @@ def search(arguments: argparse.Namespace) -> None:
     """Find a text in executed sources."""
     with opened() as ingest:
         page = ingest.store.search(arguments.text, limit=max(arguments.limit, 1))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "run": hit.run,
             "execution": hit.execution,

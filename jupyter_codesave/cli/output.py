@@ -36,12 +36,15 @@ def opened(*, ingest_first: bool = True) -> Iterator[Ingest]:
 def progress(title: str) -> Any:
     """Give a progress bar that shows itself on a terminal only, and only when it takes long."""
 
-    def bar(items: Iterable[Any]) -> Iterable[Any]:
+    def show(items: Iterable[Any]) -> Iterable[Any]:
         from tqdm import tqdm
 
-        return tqdm(items, desc=title, delay=1, leave=False, disable=not sys.stderr.isatty())
+        bar: Iterable[Any] = tqdm(
+            items, desc=title, delay=1, leave=False, disable=not sys.stderr.isatty()
+        )
+        return bar
 
-    return bar
+    return show
 
 
 def complain(path: Path, error: CodeSaveError) -> None:
@@ -66,7 +69,7 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; in a pipe, plain columns that `cut` and `awk` can take."""
     listed = [[str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():

@@ -115,7 +115,7 @@ def setup(arguments: argparse.Namespace) -> None:
         print(f"{target} removed")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(files("jupyter_codesave").joinpath("etc", STARTUP).read_bytes())
+    target.write_bytes(files("jupyter_codesave").joinpath("etc").joinpath(STARTUP).read_bytes())
     print(f"{target} written; new kernels and terminals record from now on")
 
 

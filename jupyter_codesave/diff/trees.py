@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import mimetypes
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import NotFoundError, UsageError
+from ..model.digest import digest_of
+from ..model.manifest import Entry
 from .normalize import Json, normalize
 from .notebooks import Options, diff_notebooks, select
 from .sequences import Work
@@ -21,13 +22,6 @@ SESSION = "_session_history.ipynb"
 RENAMED = 0.5  # likeness of two texts from which one is the other under a new name
 MOST_COMPARED = 400  # pairs of files compared in search of renames
 LARGEST_COMPARED = 1_000_000  # bytes of a file compared in search of renames
-
-
-class Entry(NamedTuple):
-    """What a manifest says of a file."""
-
-    digest: str
-    size: int
 
 
 class Tree(Protocol):
@@ -45,7 +39,7 @@ class Files:
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self._contents = dict(contents)
         self.files: Mapping[str, Entry] = {
-            path: Entry(hashlib.sha256(content).hexdigest(), len(content))
+            path: Entry(digest_of(content), len(content))
             for path, content in self._contents.items()
         }
 

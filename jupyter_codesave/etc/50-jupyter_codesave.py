@@ -1,4 +1,4 @@
-def _jupyter_codesave_startup():
+def _jupyter_codesave_startup() -> None:
     """Load jupyter_codesave into this IPython; a fault is silent, the session goes on."""
     try:
         from jupyter_codesave.capture.extension import startup

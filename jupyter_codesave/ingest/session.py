@@ -198,7 +198,7 @@ class SessionIngest:
             return False
         since = self._versioned.setdefault(folded.id, _timestamp(folded.started))
         now = datetime.now(timezone.utc).timestamp()
-        return now - since >= settings["version_interval"].value
+        return bool(now - since >= settings["version_interval"].value)
 
     def _manifest(self, folded: FoldedRun, lost: set[str]) -> Manifest | None:
         entries = {path: e for path, e in self._entries(folded).items() if path not in lost}

@@ -12,10 +12,10 @@ from jupyter_server.serverapp import ServerApp
 from tornado.ioloop import IOLoop
 
 from .._version import __version__
+from ..errors import SettingsError
 from ..settings import (
     CodeSave,
     Setting,
-    SettingsError,
     StoreSettings,
     data_dir,
     read_control,
@@ -36,7 +36,8 @@ class CodeSaveServer:
     """What the routes and the follower share in one Jupyter server."""
 
     def __init__(self, app: ServerApp) -> None:
-        self.app = app
+        assert app.event_logger is not None
+        self.app, self.events = app, app.event_logger
         self.folder: Path = data_dir()
         self.root = os.path.abspath(os.path.expanduser(getattr(app, "root_dir", "") or ""))
         self.config = (CodeSave(parent=app), StoreSettings(parent=app))
@@ -139,12 +140,12 @@ class CodeSaveServer:
             "state": run["state"],
             "notebook": run["notebook"],
         }
-        self.app.event_logger.emit(schema_id=RUN_SCHEMA, data=data)
+        self.events.emit(schema_id=RUN_SCHEMA, data=data)
 
     def emit_status(self, entry: dict[str, Any]) -> None:
         """Tell the browser that a recording state changed."""
         data = {key: entry.get(key) for key in ("state", "notebook", "kernel_id", "reason")}
-        self.app.event_logger.emit(schema_id=STATUS_SCHEMA, data=data)
+        self.events.emit(schema_id=STATUS_SCHEMA, data=data)
 
 
 def _watch_metadata(codesave: CodeSaveServer) -> Any:
@@ -171,7 +172,7 @@ def _load_jupyter_server_extension(app: ServerApp) -> None:
     codesave = CodeSaveServer(app)
     here = Path(__file__).parent
     for schema in ("events.yaml", "status.yaml"):
-        app.event_logger.register_event_schema(here / schema)
+        codesave.events.register_event_schema(here / schema)
     app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], codesave))
     app.web_app.settings["codesave"] = codesave
     if hasattr(app.contents_manager, "register_pre_save_hook"):

@@ -47,8 +47,8 @@ class Follower:
                 self._log.warning("jupyter_codesave: nothing could be ingested: %s", error)
                 return
         found = json.loads(answer)
-        for error in found["errors"]:
-            self._log.warning("jupyter_codesave: %(journal)s was not ingested: %(message)s", error)
+        for fault in found["errors"]:
+            self._log.warning("jupyter_codesave: %(journal)s was not ingested: %(message)s", fault)
         self._tell(found["sessions"])
         for change in found["changes"]:
             self._codesave.emit(change["action"], change["run"])

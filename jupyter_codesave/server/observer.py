@@ -47,7 +47,7 @@ class Observers:
     def start(self) -> None:
         """Observe the kernels that run, and those that start from now on."""
         app = self._codesave.app
-        app.event_logger.add_listener(schema_id=ACTIONS, listener=self._on_action)
+        self._codesave.events.add_listener(schema_id=ACTIONS, listener=self._on_action)
         for kernel_id in app.kernel_manager.list_kernel_ids():
             self._observe(kernel_id)
 
@@ -240,7 +240,7 @@ class Observed:
         return True
 
 
-def _address(info: dict[str, Any]) -> str:
+def _address(info: Any) -> str:
     if info["transport"] == "ipc":
         return f"ipc://{info['ip']}-{info['iopub_port']}"
     return f"{info['transport']}://{info['ip']}:{info['iopub_port']}"

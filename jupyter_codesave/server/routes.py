@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
@@ -47,11 +48,11 @@ class CodeSaveHandler(APIHandler):
         except CodeSaveError as error:
             self.refuse(error)
 
-    async def download(self, frames: AsyncIterator[bytes], name: str) -> None:
+    async def download(self, frames: AsyncGenerator[bytes, None], name: str) -> None:
         """Stream bytes that nothing may show or run: they are stored, so they are untrusted."""
         started = False
         try:
-            async with contextlib.aclosing(frames) as stream:  # type: ignore[type-var]
+            async with contextlib.aclosing(frames) as stream:
                 async for frame in stream:
                     if not started:
                         self._as_attachment(name)
@@ -144,7 +145,9 @@ class RunsHandler(CodeSaveHandler):
     @authorized
     async def get(self) -> None:
         names = ("cursor", "project", "notebook", "state", "q")
-        query = {name: self.get_query_argument(name, None) or None for name in names}
+        query: dict[str, Any] = {
+            name: self.get_query_argument(name, None) or None for name in names
+        }
         limit = int(self.number("limit", 50, 1, 1000))
         await self.answer(self.codesave.reads.call("runs", limit=limit, **query))
 
@@ -281,7 +284,7 @@ class DiffHandler(CodeSaveHandler):
         for reference in references:
             path = reference.removeprefix("./").strip("/")
             exists = await ensure_async(self.contents_manager.file_exists(path))
-            parsed = parse_reference(reference, lambda _, exists=exists: exists)
+            parsed = parse_reference(reference, functools.partial(_constant, exists))
             if not isinstance(parsed, PathReference):
                 continue
             if not exists:
@@ -345,6 +348,10 @@ class SearchHandler(CodeSaveHandler):
                 cursor=self.get_query_argument("cursor", None) or None,
             )
         )
+
+
+def _constant(answer: bool, _: str) -> bool:
+    return answer
 
 
 def routes(base_url: str, codesave: CodeSaveServer) -> list[Any]:

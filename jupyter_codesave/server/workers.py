@@ -16,7 +16,7 @@ import json
 import os
 import struct
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import IO, Any
 
 from ..errors import CodeSaveError, UnavailableError
@@ -41,7 +41,7 @@ class Worker:
         self._environment, self._memory = environment, memory
         self._process: asyncio.subprocess.Process | None = None
 
-    async def stream(self, call: str, args: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def stream(self, call: str, args: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """Yield the frames that answer a call; CallError when it failed."""
         process = await self._running()
         assert process.stdin is not None
@@ -95,7 +95,7 @@ class Pool:
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
-    async def stream(self, call: str, **args: Any) -> AsyncIterator[bytes]:
+    async def stream(self, call: str, **args: Any) -> AsyncGenerator[bytes, None]:
         """Yield the frames that answer a call; closing the iterator early kills the worker."""
         worker = await self._idle.get()
         try:
