@@ -22,6 +22,7 @@ from ..journal.tail import read_tail
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.manifest import FILE, Entry, Manifest
 from ..model.run import EndedBy, Run, State
+from ..settings import read_control
 from ..store import JournalState, Store
 from .filter import blank_skipped, keep
 from .liveness import is_alive
@@ -122,8 +123,7 @@ class SessionIngest:
         manifests: dict[str, Manifest] = {}
         if ended or commit or self._due(folded):
             if manifest := self._manifest(folded, lost):
-                relative = run.notebook or run.program or run.name
-                manifests[self.store.artifact_for(run.project, relative)] = manifest
+                manifests[self.store.artifact_for(run.project, self._series(run))] = manifest
             self._versioned[folded.id] = datetime.now(timezone.utc).timestamp()
             self._counts[folded.id] = len(folded.keys)
         for name, artifact in folded.artifacts.items():
@@ -326,11 +326,23 @@ def _reread(store: Store, source: str, digest: str) -> bool:
 
 def _project(path: str | None) -> str:
     """Name the project: the git repository's folder, else the folder."""
-    folder = Path(path).parent if path else Path.cwd()
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return candidate.name
-    return folder.name or "default"
+    if path is None:
+        return "default"
+    return os.path.basename(_git_root(path) or os.path.dirname(path)) or "default"
+
+
+def _git_root(path: str) -> str | None:
+    for folder in Path(path).parents:
+        if (folder / ".git").exists():
+            return str(folder)
+    return None
+
+
+def server_roots(folder: Path) -> list[str]:
+    """Give the root folders of the servers that used this data folder, the deepest first."""
+    roots = read_control(folder).get("roots")
+    known = roots if isinstance(roots, list) else []
+    return sorted((root for root in known if isinstance(root, str)), key=len, reverse=True)
 
 
 def _weight(output: Output) -> int:

@@ -1,0 +1,189 @@
+"""Journals come into the store once, whole, whoever brings them and however often."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_codesave.errors import UnavailableError
+from jupyter_codesave.ingest import Ingest
+from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
+from jupyter_codesave.settings import resolve
+from jupyter_codesave.store import Store
+from tests.journal.records import (
+    execute_input,
+    idle,
+    journal_bytes,
+    message,
+    run,
+    session,
+    stream,
+    write,
+)
+
+
+@pytest.fixture
+def ingest(tmp_path: Path) -> Any:
+    with Store.open(tmp_path / "data", resolve(environ={}, cwd=tmp_path, explicit={"version_interval": 10**9})) as store:
+        yield Ingest(store)
+
+
+def items(notebook: str | None = None) -> list[Any]:
+    began = ("run", {**run()[1], "notebook": notebook})
+    png = {"data": {"image/png": "iVBORw0KGgo" + "A" * 5000}, "metadata": {}, "transient": {}}
+    return [
+        session(),
+        began,
+        execute_input("print('one')", 1, "a"),
+        stream("one\n", key="a"),
+        idle("a"),
+        execute_input("plot()", 2, "b"),
+        message("display_data", png, "b"),
+        idle("b"),
+    ]
+
+
+END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
+
+
+def journal(ingest: Ingest, name: str = "s1") -> Path:
+    return ingest.journals / f"{name}.journal"
+
+
+def test_a_finished_journal_becomes_a_run_with_a_version_and_is_sealed(ingest: Ingest) -> None:
+    path = write(journal(ingest), [*items(), END])
+    written = path.read_bytes()
+    (change,) = ingest.step(path)
+    assert change.action == "finished"
+    found = ingest.store.run("run1")
+    assert (found.state, found.ended_by, found.executions) == ("finished", "shutdown", 2)
+    notebook = json.loads(ingest.session_notebook(found))
+    assert [cell["source"] for cell in notebook["cells"]] == ["print('one')", "plot()"]
+    assert notebook["cells"][1]["outputs"][0]["data"]["image/png"].startswith("iVBORw0KGgo")
+    assert SESSION_NOTEBOOK in ingest.code("run1").files
+    state = ingest.store.journal_state("s1")
+    assert state is not None
+    assert state.sealed
+    assert not path.exists()
+    assert ingest.store.get(state.digest or "") == written
+
+
+def test_ingesting_twice_changes_nothing(ingest: Ingest, tmp_path: Path) -> None:
+    path = write(journal(ingest), [*items(), END])
+    ingest.step(path)
+    before = [artifact.summary() for artifact in ingest.store.artifacts()]
+    write(path, [*items(), END])  # as if the file had survived a crash after sealing
+    Ingest(ingest.store).step(path)
+    assert [artifact.summary() for artifact in ingest.store.artifacts()] == before
+    assert len(ingest.store.executions("run1")) == 2
+
+
+def test_a_journal_cut_at_any_record_still_ingests(ingest: Ingest) -> None:
+    data = journal_bytes([*items(), END])
+    for cut in range(0, len(data), 97):
+        path = journal(ingest, f"cut{cut}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data[:cut])
+        Ingest(ingest.store).step(path)
+        assert not path.exists(), f"cut at {cut}"
+
+
+def test_a_journal_without_an_end_whose_writer_is_gone_is_a_crash(ingest: Ingest) -> None:
+    ingest.step(write(journal(ingest), items()))
+    found = ingest.store.run("run1")
+    assert (found.state, found.ended_by) == ("crashed", "killed")
+    assert len(ingest.store.executions("run1")) == 2
+
+
+def test_a_journal_of_another_host_is_never_called_dead(ingest: Ingest) -> None:
+    there = ("session", {**session()[1], "host": "another-machine", "pid": 1})
+    path = write(journal(ingest), [there, *items()[1:]])
+    ingest.step(path)
+    assert ingest.store.run("run1").state == "running"
+    assert path.exists()
+
+
+def test_the_notebook_file_lies_beside_the_session_notebook(ingest: Ingest, tmp_path: Path) -> None:
+    file = tmp_path / "analysis.ipynb"
+    file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}  ')
+    ingest.step(write(journal(ingest), [*items(str(file)), END]))
+    code = ingest.code("run1")
+    assert sorted(code.files) == [SESSION_NOTEBOOK, "analysis.ipynb"]
+    assert code.read("analysis.ipynb") == file.read_bytes()
+    assert ingest.store.run("run1").name == "analysis.ipynb"
+
+
+def test_skipped_cells_are_blanked_in_the_copy_of_the_notebook_file(
+    ingest: Ingest, tmp_path: Path
+) -> None:
+    cells = [
+        ("by-tag", "canary 1", {"tags": ["codesave-skip"]}),
+        ("by-magic", "%%codesave skip\ncanary 2", {}),
+        ("by-id", "canary 3", {}),
+        ("kept", "x = 1", {}),
+    ]
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": name,
+                "source": source.splitlines(True),
+                "metadata": metadata,
+                "outputs": [{"output_type": "stream", "name": "stdout", "text": source}],
+                "execution_count": 1,
+            }
+            for name, source, metadata in cells
+        ],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    file = tmp_path / "analysis.ipynb"
+    file.write_text(json.dumps(notebook))
+    skip = ("skip", {"cell_id": "by-id", "source": None})
+    ingest.step(write(journal(ingest), [*items(str(file)), skip, END]))
+    copy = json.loads(ingest.code("run1").read("analysis.ipynb"))
+    assert "canary" not in json.dumps(copy)
+    assert copy["cells"][3]["source"] == ["x = 1"]
+    assert copy["cells"][0]["metadata"] == {"codesave": {"skipped": True}}
+
+
+def test_a_running_run_shows_its_present_state_and_has_no_version(ingest: Ingest) -> None:
+    here = ("session", {**session()[1], "pid": __import__("os").getpid()})
+    path = write(journal(ingest), [here, *items()[1:]])
+    ingest.step(path)
+    found = ingest.store.run("run1")
+    assert (found.state, found.artifact) == ("running", None)
+    assert len(json.loads(ingest.session_notebook(found))["cells"]) == 2
+    write(path, [here, *items()[1:], execute_input("x = 3", 3, "c")])
+    ingest.step(path)
+    assert ingest.store.run("run1").executions == 3
+    ingest.step(path, commit=True)
+    assert ingest.store.run("run1").artifact is not None
+
+
+def test_a_forgotten_execution_is_nowhere(ingest: Ingest) -> None:
+    path = journal(ingest)
+    canary = [execute_input("canary = 'secret-9f3'", 3, "c"), stream("secret-9f3", key="c")]
+    write(path, [*items(), *canary, ("forget", {"key": "c"}), END])
+    ingest.step(path)
+    ingest.store.close()
+    for file in ingest.store.folder.rglob("*"):
+        assert not file.is_file() or b"secret-9f3" not in file.read_bytes(), file
+
+
+def test_a_newer_journal_waits_and_the_others_come_in(ingest: Ingest) -> None:
+    newer = journal(ingest, "newer")
+    newer.parent.mkdir(parents=True, exist_ok=True)
+    newer.write_bytes(b"CSJRNL77 what comes is unknown")
+    write(journal(ingest), [*items(), END])
+    complaints: list[str] = []
+    changes = ingest.all(on_error=lambda path, error: complaints.append(str(error)))
+    assert [change.run.id for change in changes] == ["run1"]
+    assert "update jupyter_codesave" in complaints[0]
+    assert newer.exists()
+    with pytest.raises(UnavailableError):
+        ingest.step(newer)
