@@ -21,10 +21,13 @@ from .text import words
 SMALL_GAP = 400  # product of cell counts up to which every pair of a gap is compared
 NEAREST = 6  # cells of base that each cell of a larger gap is compared with
 COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
-ALIKE = 0.45  # likeness from which two cells in a gap are the same cell, edited
-ALIKE_ALONE = 0.30  # the same for a gap of one cell on each side
+ALIKE = 0.42  # likeness from which two cells in a gap are the same cell, edited
+ALIKE_AMONG_FEW = 0.28  # the same in a gap of so few that place says something: FEW pairs at most
+FEW = 6
+ALIKE_ALONE = 0.12  # the same for a gap of one cell on each side
 ALIKE_ELSEWHERE = 0.6  # the same for a cell found out of order
 EXACT_WORDS = 10_000  # product of word counts up to which their order counts in likeness
+MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance
 REPEATS = 64  # pairs of equal cells up to which all are candidates
 
 
@@ -199,7 +202,8 @@ def _by_likeness(
 ) -> list[tuple[int, int]]:
     if not rows or not columns:
         return []
-    enough = ALIKE_ALONE if len(rows) == 1 == len(columns) else ALIKE
+    pairs = len(rows) * len(columns)
+    enough = ALIKE_ALONE if pairs == 1 else ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
     links = []
     for i, j in _compared(a, b, rows, columns):
         if a.cells[i]["cell_type"] != b.cells[j]["cell_type"]:
@@ -254,6 +258,9 @@ def _likeness(a: _Cells, b: _Cells, i: int, j: int, work: Work) -> float:
     # A cell that lies within the other, as after a split or a merge, is alike in spite of its size.
     lines, others = a.lines(i), b.lines(j)
     within = sum(map(len, lines & others)) / min(sum(map(len, lines)), sum(map(len, others)))
+    shorter = min(len(x), len(y))
+    if shorter >= MANY_WORDS:
+        within = max(within, ratio * total / 2 / shorter)
     return max(ratio, (ratio + within) / 2)
 
 
@@ -291,7 +298,7 @@ def _moves(
         if a.cells[i]["cell_type"] == b.cells[j]["cell_type"]:
             likeness = _likeness(a, b, i, j, work)
             same_id = a.ids[i] is not None and a.ids[i] == b.ids[j]
-            if likeness >= (ALIKE_ALONE if same_id else ALIKE_ELSEWHERE):
+            if likeness >= (ALIKE_AMONG_FEW if same_id else ALIKE_ELSEWHERE):
                 scored.append((not same_id, -likeness, i, j))
     waiting = set(rest)
     for _, _, i, j in sorted(scored):
