@@ -179,6 +179,16 @@ class SessionIngest:
             environment={"python": session.get("python"), **folded.environment},
         )
 
+    def _series(self, run: Run) -> str:
+        """Give the notebook's or program's path relative to its git root or the server's root."""
+        path = run.notebook or run.program
+        if path is None or not os.path.isabs(path):
+            return path or run.name
+        for root in (_git_root(path), *server_roots(self.store.folder)):
+            if root and not (relative := os.path.relpath(path, root)).startswith(os.pardir):
+                return relative.replace(os.sep, "/")
+        return os.path.basename(path)
+
     def _ending(self, folded: FoldedRun) -> tuple[State, EndedBy | None, str | None, str | None]:
         end, time = folded.end, folded.ended
         if end is None:

@@ -27,7 +27,8 @@ from tests.journal.records import (
 
 @pytest.fixture
 def ingest(tmp_path: Path) -> Any:
-    with Store.open(tmp_path / "data", resolve(environ={}, cwd=tmp_path, explicit={"version_interval": 10**9})) as store:
+    settings = resolve(environ={}, cwd=tmp_path, explicit={"version_interval": 10**9})
+    with Store.open(tmp_path / "data", settings) as store:
         yield Ingest(store)
 
 
