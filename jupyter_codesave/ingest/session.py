@@ -76,9 +76,9 @@ class SessionIngest:
         fold.forgotten.clear()
         changes = []
         for folded in fold.runs.values():
-            settled = folded.id in self._done or (folded.id not in touched and not self.over)
+            fresh = folded.id in touched or self.over or commit
             empty = not folded.keys and not folded.fields.get("explicit")
-            if not folded.dropped and not settled and not empty:
+            if fresh and folded.id not in self._done and not folded.dropped and not empty:
                 changes.append(self._write(folded, commit, folded.id not in known))
         if not changes:
             self.store.write(journal=self._state())
