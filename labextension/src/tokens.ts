@@ -133,6 +133,8 @@ export interface ICellChange {
   base: number | null;
   head: number | null;
   fields: Field[];
+  /** An earlier execution of a cell whose last one stands beside the notebook. */
+  superseded?: boolean;
 }
 
 /** A cell that may have come without source or outputs; fetched whole when it is looked at. */
@@ -159,7 +161,14 @@ export interface IComparedFile {
   kind: 'notebook' | 'text' | 'binary';
   diff: unknown;
   cells: ICellChange[] | null;
-  counts: Partial<Record<'added' | 'removed' | 'modified' | 'moved', number>> | null;
+  counts: Partial<
+    Record<'added' | 'removed' | 'modified' | 'moved' | 'superseded', number>
+  > | null;
+  truncated?: boolean;
+  /** Whether the notebook's own metadata differ. */
+  metadata?: boolean;
+  /** What ran against what the notebook says. */
+  session?: boolean;
   base: { digest: string; size: number } | null;
   head: { digest: string; size: number } | null;
   notebooks?: Record<Side, INotebookSide | null> | null;

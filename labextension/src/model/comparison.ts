@@ -3,6 +3,9 @@ import type { ICell } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
 import type { IComparedFile, IComparison, Side } from '../tokens';
 
+/** The notebook of what ran, which every version of the code holds. */
+const SESSION = '_session_history.ipynb';
+
 export interface IComparisonArgs {
   base: string;
   head: string;
@@ -51,18 +54,25 @@ export class ComparisonModel {
     this.comparison = null;
     this.file = null;
     await this.attempt(async signal => {
-      const wanted = this.path ? { path: this.path, notebooks: 'touched' as const } : {};
-      const [comparison, file] = await Promise.all([
+      // What is most likely looked at first is asked for together with the list.
+      const guess = this.path ?? SESSION;
+      const [comparison, guessed] = await Promise.all([
         this.client.diff(this.base, this.head, {}, signal),
-        this.path ? this.client.diff(this.base, this.head, wanted, signal) : null
+        this.fetchFile(guess, signal).catch(error => {
+          if (signal.aborted) {
+            throw error;
+          }
+          return null;
+        })
       ]);
       this.comparison = comparison;
-      this.file = file?.files[0] ?? null;
-      const chosen = this.path ?? firstToShow(comparison.files)?.path ?? null;
-      if (!this.file && chosen) {
-        this.file = await this.fetchFile(chosen, signal);
-      }
-      this.path = chosen;
+      const chosen =
+        comparison.files.find(file => file.path === this.path) ?? firstToShow(comparison.files);
+      this.path = chosen?.path ?? null;
+      this.file =
+        chosen && guessed?.path !== chosen.path
+          ? await this.fetchFile(chosen.path, signal)
+          : guessed;
     });
   }
 
@@ -193,7 +203,7 @@ interface IWaiting {
 export function firstToShow(files: readonly IComparedFile[]): IComparedFile | undefined {
   const changed = files.filter(file => file.status !== 'unchanged');
   return (
-    changed.find(file => file.path === '_session_history.ipynb') ??
+    changed.find(file => file.path === SESSION) ??
     changed.find(file => file.kind === 'notebook') ??
     changed[0] ??
     files[0]

@@ -13,7 +13,9 @@ export function cellHeader(
   node.className = 'codesave-CellDiff-header';
   const badge = document.createElement('span');
   badge.className = 'codesave-Badge';
-  badge.textContent = changeWords(entry.change, trans);
+  badge.textContent = entry.superseded
+    ? trans.__('Earlier execution')
+    : changeWords(entry.change, trans);
   const fields = document.createElement('span');
   fields.className = 'codesave-CellDiff-fields';
   fields.textContent =

@@ -1,11 +1,11 @@
 import type { Extension } from '@codemirror/state';
-import type { INotebookMetadata } from '@jupyterlab/nbformat';
+import type { ICell, INotebookMetadata } from '@jupyterlab/nbformat';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import type { ComparisonModel } from '../model/comparison';
-import { fold, type Row } from '../model/folding';
+import { fold, isChange, type Row } from '../model/folding';
 import { narrowed } from '../model/narrowing';
 import type { IComparedFile, ICellChange, PartialCell } from '../tokens';
 import { CellDiff, sourceOf } from './celldiff';
@@ -21,7 +21,9 @@ interface ISlot {
   node: HTMLElement;
   entry: ICellChange;
   content: CellDiff | null;
-  state: 'empty' | 'waiting' | 'built';
+  /** The whole cells, where they had come without all of their parts. */
+  fetched: { base: ICell | null; head: ICell | null } | null;
+  fetching: boolean;
 }
 
 /** The cells of two notebooks, each built when it is scrolled into view. */
@@ -40,12 +42,7 @@ export class NotebookDiff extends Widget {
     this.cells = narrowed(file.cells ?? [], model.view);
     const rows = fold(this.cells);
     this.node.append(...rows.map(row => this.row(row)));
-    if (this.changes.length === 0) {
-      const same = document.createElement('p');
-      same.className = 'codesave-note';
-      same.textContent = trans.__('The notebooks do not differ in what is shown.');
-      this.node.prepend(same);
-    }
+    this.node.prepend(...this.notes().map(note));
   }
 
   /** The places of the changed cells in the page, top to bottom. */
@@ -86,6 +83,18 @@ export class NotebookDiff extends Widget {
     void this.start();
   }
 
+  /** What the list of cells itself does not say. */
+  private notes(): string[] {
+    const { file, trans } = this;
+    const said = [
+      this.changes.length === 0 && trans.__('The notebooks do not differ in what is shown.'),
+      file.session && trans.__('What ran in the session beside what the notebook says.'),
+      file.metadata && trans.__('The metadata of the notebook itself differ.'),
+      file.truncated && trans.__('The comparison was too long and is not complete.')
+    ];
+    return said.filter(line => typeof line === 'string');
+  }
+
   private async start(): Promise<void> {
     const [code, markdown] = await Promise.all([
       this.languages.load(languageOf(this.file)),
@@ -110,9 +119,9 @@ export class NotebookDiff extends Widget {
     node.tabIndex = -1;
     const { base, head } = this.partial(entry);
     node.append(cellHeader(entry, base, head, this.trans, () => this.showGhost(entry)));
-    node.style.minHeight = `${guess(base, head)}px`;
-    this.slots.set(node, { node, entry, content: null, state: 'empty' });
-    if (entry.change !== 'unchanged') {
+    node.style.containIntrinsicHeight = `auto ${guess(base, head)}px`;
+    this.slots.set(node, { node, entry, content: null, fetched: null, fetching: false });
+    if (isChange(entry)) {
       this.changes.push(node);
     }
     return node;
@@ -124,10 +133,12 @@ export class NotebookDiff extends Widget {
     node.setAttribute('role', 'listitem');
     const button = document.createElement('button');
     const count = row.entries.length;
-    button.textContent = this.trans._n('%1 unchanged cell', '%1 unchanged cells', count);
+    button.textContent = row.superseded
+      ? this.trans._n('%1 earlier execution', '%1 earlier executions', count)
+      : this.trans._n('%1 unchanged cell', '%1 unchanged cells', count);
     button.setAttribute('aria-expanded', 'false');
     button.onclick = () => {
-      const slots = row.entries.map(({ entry }) => this.slot(entry));
+      const slots = row.entries.map(entry => this.slot(entry));
       node.replaceWith(...slots);
       slots.forEach(slot => this.observer?.observe(slot));
       slots[0].focus({ preventScroll: true });
@@ -177,8 +188,8 @@ export class NotebookDiff extends Widget {
   private onSeen(entries: IntersectionObserverEntry[]): void {
     for (const { target, isIntersecting } of entries) {
       const slot = this.slots.get(target as HTMLElement);
-      if (slot?.state !== 'built' && isIntersecting) {
-        this.wanted.add(slot!);
+      if (slot && !slot.content && isIntersecting) {
+        this.wanted.add(slot);
       } else if (slot && !isIntersecting) {
         this.wanted.delete(slot);
       }
@@ -193,70 +204,74 @@ export class NotebookDiff extends Widget {
     }
   }
 
-  /** Builds what is looked at, a slice a frame. */
+  /**
+   * Builds what is looked at, a slice a frame. All of a slice is made before any of it comes into
+   * the page: CodeMirror's constructor has the browser lay out whatever waits for it.
+   */
   private build(): void {
     const end = performance.now() + SLICE;
+    const made: { slot: ISlot; content: CellDiff }[] = [];
     for (const slot of this.wanted) {
-      this.wanted.delete(slot);
-      if (slot.state === 'empty') {
-        this.fill(slot);
+      const content = this.make(slot);
+      if (content) {
+        made.push({ slot, content });
       }
+      this.wanted.delete(slot);
       if (performance.now() > end) {
         break;
       }
     }
+    for (const { slot, content } of made) {
+      this.observer?.unobserve(slot.node);
+      Widget.attach(content, slot.node);
+    }
     this.schedule();
   }
 
-  private fill(slot: ISlot): void {
-    const { base, head } = this.partial(slot.entry);
-    if (!base?.partial && !head?.partial) {
-      this.place(slot, base as never, head as never);
-      return;
-    }
-    slot.state = 'waiting';
+  /** The view of a cell, or null while its parts are being fetched. */
+  private make(slot: ISlot): CellDiff | null {
     const { entry } = slot;
-    const same = entry.change === 'unchanged';
-    Promise.all([
-      entry.base === null || (same && entry.head !== null)
-        ? null
-        : this.model.cell('base', entry.base),
-      entry.head === null ? null : this.model.cell('head', entry.head)
-    ]).then(
-      ([wholeBase, wholeHead]) => this.place(slot, wholeBase, wholeHead),
-      error => {
-        slot.state = 'empty';
-        if (!this.isDisposed) {
-          slot.node.append(
-            note(this.trans.__('This cell could not be fetched: %1', error.message))
-          );
-        }
-      }
-    );
-  }
-
-  private place(
-    slot: ISlot,
-    base: ConstructorParameters<typeof CellDiff>[0]['base'],
-    head: ConstructorParameters<typeof CellDiff>[0]['head']
-  ): void {
-    if (this.isDisposed || !slot.node.isConnected) {
-      return;
+    const parts = slot.fetched ?? this.partial(entry);
+    if (slot.content || slot.fetching || !slot.node.isConnected) {
+      return null;
     }
-    slot.state = 'built';
-    this.observer?.unobserve(slot.node);
+    if (parts.base?.partial || parts.head?.partial) {
+      void this.fetch(slot);
+      return null;
+    }
     slot.content = new CellDiff({
-      entry: slot.entry,
-      base,
-      head,
+      entry,
+      base: parts.base as ICell | null,
+      head: parts.head as ICell | null,
       diff: this.file.diff,
       languages: this.kinds,
       view: this.model.view,
       rendermime: this.rendermime,
       trans: this.trans
     });
-    Widget.attach(slot.content, slot.node);
-    slot.node.style.minHeight = '';
+    return slot.content;
+  }
+
+  private async fetch(slot: ISlot): Promise<void> {
+    const { entry } = slot;
+    const one = entry.change === 'unchanged' && entry.head !== null;
+    slot.fetching = true;
+    try {
+      const [base, head] = await Promise.all([
+        entry.base === null || one ? null : this.model.cell('base', entry.base),
+        entry.head === null ? null : this.model.cell('head', entry.head)
+      ]);
+      slot.fetched = { base, head };
+      if (!this.isDisposed) {
+        this.wanted.add(slot);
+        this.schedule();
+      }
+    } catch (error) {
+      const reason = (error as Error).message;
+      slot.node.append(note(this.trans.__('This cell could not be fetched: %1', reason)));
+    } finally {
+      slot.fetching = false;
+    }
   }
 
   private readonly cells: readonly ICellChange[];

@@ -95,11 +95,15 @@ function RunRow({ run, selected, reachable, model, commands, trans }: IRowProps)
         {givenName(run) && <strong>{givenName(run)}</strong>}
         <span>{when(run.started)}</span>
       </span>
-      {run.tags.map(tag => (
-        <span key={tag} className="codesave-Tag">
-          {tag}
+      {run.tags.length > 0 && (
+        <span className="codesave-Run-tags">
+          {run.tags.map(tag => (
+            <span key={tag} className="codesave-Tag">
+              {tag}
+            </span>
+          ))}
         </span>
-      ))}
+      )}
       <span className="codesave-Run-detail">
         <span className="codesave-Run-words">{stateWords(run.state, trans)}</span>
         <span className="codesave-Run-count">{cellCount(run.executions)}</span>

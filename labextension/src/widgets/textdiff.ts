@@ -47,6 +47,31 @@ export class TextView extends Widget {
   }
 }
 
+/**
+ * CodeMirror rewrites the style sheet of its root for every editor it makes, and the browser then
+ * styles the whole page anew: quadratic in a long comparison. Ours live in a root that is nowhere
+ * in the page; the sheet that counts is written once, by editors made for it alone.
+ */
+const NOWHERE = document.createElement('div').attachShadow({ mode: 'open' });
+let styled = false;
+
+function styleOnce(extensions: Extension): void {
+  if (!styled) {
+    styled = true;
+    const side = { doc: '', extensions };
+    new MergeView({ a: side, b: side, ...MERGE }).destroy();
+    new EditorView({
+      extensions: [extensions, unifiedMergeView({ original: '', ...MERGE })]
+    }).destroy();
+  }
+}
+
+const MERGE: MergeConfig = {
+  highlightChanges: true,
+  gutter: true,
+  diffConfig: { scanLimit: 1000, timeout: DIFF_BUDGET }
+};
+
 /** CodeMirror's language support, loaded once a language. */
 export class Languages {
   constructor(private registry: IEditorLanguageRegistry) {}
@@ -66,13 +91,12 @@ export class Languages {
 export function textDiff(options: ITextDiffOptions): TextView {
   const { base, head, labels } = options;
   const config: MergeConfig = {
-    highlightChanges: true,
-    gutter: true,
-    diffConfig: { scanLimit: 1000, timeout: DIFF_BUDGET },
+    ...MERGE,
     collapseUnchanged: options.collapse ? { margin: 3, minSize: 6 } : undefined
   };
   if (options.layout === 'inline') {
     const view = new EditorView({
+      root: NOWHERE,
       doc: head,
       extensions: [
         readOnly(options, labels.head),
@@ -82,6 +106,7 @@ export function textDiff(options: ITextDiffOptions): TextView {
     return new TextView(view.dom, [view], () => view.destroy());
   }
   const view = new MergeView({
+    root: NOWHERE,
     a: { doc: base, extensions: readOnly(options, labels.base) },
     b: { doc: head, extensions: readOnly(options, labels.head) },
     ...config
@@ -97,6 +122,7 @@ export function textView(
   numbers = false
 ): TextView {
   const view = new EditorView({
+    root: NOWHERE,
     doc: text,
     extensions: readOnly({ language, numbers }, label)
   });
@@ -107,6 +133,7 @@ function readOnly(
   options: Pick<ITextDiffOptions, 'language' | 'numbers'>,
   label: string
 ): Extension {
+  styleOnce(jupyterTheme);
   return [
     EditorState.readOnly.of(true),
     EditorView.editable.of(false),
