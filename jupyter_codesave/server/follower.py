@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +24,25 @@ class Follower:
     def __init__(self, codesave: CodeSaveServer, log: logging.Logger) -> None:
         self._codesave, self._log = codesave, log
         self._folder = codesave.folder / "journal"
-        self._tasks: list[asyncio.Task[None]] = []
+        self._rescanning: asyncio.Task[None] | None = None
+        self._stopping = threading.Event()
         self._ingesting = asyncio.Lock()
         self.sessions: dict[str, dict[str, Any]] = {}  # of live journals, by session
 
     def start(self) -> None:
         """Begin to follow; returns at once."""
-        self._tasks = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._rescan())]
+        loop = asyncio.get_running_loop()
+        # a daemon of our own: the threads of anyio, which awatch uses, keep a stopped server alive
+        threading.Thread(
+            target=self._watch, args=(loop,), name="codesave-follower", daemon=True
+        ).start()
+        self._rescanning = asyncio.ensure_future(self._rescan())
 
     def stop(self) -> None:
         """Stop following; journals stay as they are."""
-        for task in self._tasks:
-            task.cancel()
+        self._stopping.set()
+        if self._rescanning is not None:
+            self._rescanning.cancel()
 
     async def ingest(self, paths: list[Path] | None = None, commit: bool = False) -> None:
         """Ingest these journals, or all that wait, and tell of every change."""
@@ -59,27 +66,32 @@ class Follower:
             if before.get(session, {}).get("state") != entry["state"]:
                 self._codesave.emit_status(entry)
 
-    async def _watch(self) -> None:
-        from watchfiles import awatch
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand what grows to the event loop; runs in a thread that never keeps the server."""
+        from watchfiles import watch
 
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            async for changes in awatch(
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for changes in watch(
                 self._folder,
                 watch_filter=lambda _, path: path.endswith(SUFFIX),
                 debounce=400,
                 step=100,
                 recursive=False,
+                stop_event=self._stopping,
+                raise_interrupt=False,
             ):
-                await self.ingest(sorted({Path(path) for _, path in changes}))
-        except (OSError, RuntimeError) as error:
-            self._log.warning(
-                "jupyter_codesave: %s cannot be watched (%s); it is looked at every %g s instead",
-                self._folder,
-                error,
-                RESCAN,
-            )
+                paths = sorted({Path(path) for _, path in changes})
+                asyncio.run_coroutine_threadsafe(self.ingest(paths), loop)
+        except (OSError, RuntimeError) as error:  # no inotify, or the loop has ended
+            if not self._stopping.is_set():
+                self._log.warning(
+                    "jupyter_codesave: %s cannot be watched (%s); it is looked at every %g s "
+                    "instead",
+                    self._folder,
+                    error,
+                    RESCAN,
+                )
 
     async def _rescan(self) -> None:
         while True:

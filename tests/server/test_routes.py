@@ -1,0 +1,184 @@
+"""HTTP as the interface promises it, against a real server."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.conftest import Lab, wait_until
+from tests.journal.records import execute_input, idle, session, stream, write
+
+END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
+
+
+def record(lab: Lab, name: str, *sources: str, notebook: str = "routes.ipynb") -> str:
+    """Leave a finished journal as a kernel would, and wait until the server has ingested it."""
+    run = ("run", {"run": f"{name}run", "project": "routes", "notebook": str(lab.root / notebook)})
+    cells = [
+        item
+        for n, source in enumerate(sources, 1)
+        for item in (
+            execute_input(source, n, f"{name}{n}"),
+            stream(f"{source}\n", key=f"{name}{n}"),
+            idle(f"{name}{n}"),
+        )
+    ]
+    write(lab.home.data / "journal" / f"{name}.journal", [session(name), run, *cells, END])
+    wait_until(lambda: known(lab, f"{name}run"), f"the run {name}run")
+    return f"{name}run"
+
+
+def known(lab: Lab, run: str) -> Any:
+    try:
+        found = lab.api(f"runs/{run}")
+    except urllib.error.HTTPError:
+        return None
+    return found if found["state"] == "finished" else None
+
+
+def refused(lab: Lab, path: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        lab.api(path, method, body)
+    return caught.value.code, json.loads(caught.value.read())
+
+
+@pytest.fixture(scope="module")
+def two_runs(lab: Lab) -> tuple[str, str]:
+    base = record(lab, "routesa", "import os", "lr = 1", "print(lr)")
+    return base, record(lab, "routesb", "import os", "lr = 2", "print(lr)")
+
+
+def test_runs_are_listed_newest_first_with_contents_paths(
+    lab: Lab, two_runs: tuple[str, str]
+) -> None:
+    listed = lab.api(f"runs?notebook={quote('routes.ipynb')}")["runs"]
+    assert [run["id"] for run in listed] == [two_runs[1], two_runs[0]]
+    assert listed[0]["notebook"] == "routes.ipynb"
+    page = lab.api("runs?project=routes&limit=1")
+    rest = lab.api(f"runs?project=routes&limit=1&cursor={quote(page['next'])}")
+    assert [page["runs"][0]["id"], rest["runs"][0]["id"]] == [two_runs[1], two_runs[0]]
+
+
+def test_a_diff_names_the_changed_cell(lab: Lab, two_runs: tuple[str, str]) -> None:
+    found = lab.api(f"diff?base={two_runs[0]}&head={two_runs[1]}&notebooks=touched")
+    (file,) = [file for file in found["files"] if file["path"] == "_session_history.ipynb"]
+    changed = [cell for cell in file["cells"] if cell["change"] != "unchanged"]
+    assert [(cell["base"], cell["head"]) for cell in changed] == [(1, 1)]
+    assert "source" in changed[0]["fields"]
+
+
+def test_whole_cells_are_fetched_one_by_one(lab: Lab, two_runs: tuple[str, str]) -> None:
+    query = f"base={two_runs[0]}&head={two_runs[1]}&path=_session_history.ipynb"
+    found = lab.api(f"diff/cells?{query}&side=head&indices=0,2")
+    assert found["cells"]["0"]["source"] == "import os"
+    assert found["cells"]["2"]["source"] == "print(lr)"
+
+
+def test_two_notebooks_can_be_posted(lab: Lab) -> None:
+    def notebook(source: str) -> str:
+        cell = {"cell_type": "markdown", "metadata": {}, "source": source, "id": "a"}
+        return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+    found = lab.api("diff", "POST", {"base": notebook("one"), "head": notebook("two")})
+    assert found["files"][0]["path"] == "notebook.ipynb"
+    assert found["files"][0]["cells"][0]["change"] == "modified"
+    assert refused(lab, "diff", "POST", {"base": "no notebook", "head": "{}"})[0] == 400
+
+
+def test_a_notebook_on_disk_is_compared_through_contents(
+    lab: Lab, two_runs: tuple[str, str]
+) -> None:
+    cell = {"cell_type": "code", "metadata": {}, "source": "lr = 5", "id": "a", "outputs": []}
+    cell["execution_count"] = None
+    text = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    (lab.root / "on disk.ipynb").write_text(text)
+    found = lab.api(f"diff?base={two_runs[0]}&head={quote('on disk.ipynb')}")
+    assert found["head"]["kind"] == "path"
+    code, answer = refused(lab, f"diff?base={two_runs[0]}&head={quote('./not there.ipynb')}")
+    assert (code, answer["reason"]) == (404, "not-found")
+    code, _ = refused(lab, f"diff?base={two_runs[0]}&head={quote('../../etc/passwd')}")
+    assert code == 404
+
+
+def test_a_session_notebook_is_served_without_trust(lab: Lab, two_runs: tuple[str, str]) -> None:
+    found = lab.api(f"runs/{two_runs[0]}/notebook")
+    assert [cell["source"] for cell in found["cells"]] == ["import os", "lr = 1", "print(lr)"]
+    assert "trusted" not in json.dumps(found)
+
+
+def test_a_run_is_renamed_tagged_deleted_and_restored(lab: Lab) -> None:
+    run = record(lab, "renamed", "x = 1")
+    changed = lab.api(f"runs/{run}", "PATCH", {"name": "better", "tags": ["a"], "notes": "n"})
+    assert (changed["name"], changed["tags"], changed["notes"]) == ("better", ["a"], "n")
+    assert refused(lab, f"runs/{run}", "PATCH", {"state": "finished"})[0] == 400
+    assert lab.api(f"runs/{run}", "DELETE") is None
+    assert run not in [found["id"] for found in lab.api("runs?limit=1000")["runs"]]
+    assert lab.api(f"runs/{run}/restore", "POST", {})["id"] == run
+    assert run in [found["id"] for found in lab.api("runs?limit=1000")["runs"]]
+
+
+def test_a_stored_file_is_an_attachment_that_nothing_may_run(
+    lab: Lab, two_runs: tuple[str, str]
+) -> None:
+    name, version = lab.api(f"runs/{two_runs[0]}")["artifact"].split(":")
+    url = f"{lab.url}codesave/api/artifacts/{name}/{version}/files/_session_history.ipynb"
+    request = urllib.request.Request(url, headers={"Authorization": f"token {lab.token}"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert response.headers["Content-Disposition"].startswith("attachment")
+        assert "sandbox" in response.headers["Content-Security-Policy"]
+        assert json.loads(response.read())["nbformat"] == 4
+    (entry,) = lab.api(f"artifacts/{name}/{version}")["files"]
+    blob = f"{lab.url}codesave/api/blobs/{entry['digest']}?run={two_runs[0]}"
+    request = urllib.request.Request(blob, headers={"Authorization": f"token {lab.token}"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert len(response.read()) == entry["size"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("runs/nosuchrun", 404, "not-found"),
+        ("runs/nosuchrun/notebook", 404, "not-found"),
+        ("runs/routes", 400, "usage"),  # ambiguous
+        ("artifacts/nothing/v0", 404, "not-found"),
+        ("diff?base=nosuchrun&head=@1", 404, "not-found"),
+        ("diff?base=@1&head=%3F%3F", 400, "usage"),
+    ],
+)
+def test_bad_references_are_named_with_a_fitting_status(
+    lab: Lab, two_runs: tuple[str, str], path: str, status: int, reason: str
+) -> None:
+    code, answer = refused(lab, path)
+    assert (code, answer["reason"]) == (status, reason)
+    assert len(answer["message"]) > 20
+
+
+def test_nobody_comes_in_without_the_token(lab: Lab) -> None:
+    for path in ("status", "runs", "settings", "artifacts", "diff?base=@1&head=@2"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{lab.url}codesave/api/{path}", timeout=60)
+        assert caught.value.code == 403, path
+
+
+def test_sources_are_searched(lab: Lab, two_runs: tuple[str, str]) -> None:
+    found = lab.api("search?q=" + quote("lr = 2"))["results"]
+    assert (found[0]["run"], found[0]["execution"]) == (two_runs[1], 2)
+
+
+def test_settings_are_changed_and_bad_ones_refused(start_lab: Callable[..., Lab]) -> None:
+    lab = start_lab()
+    assert lab.api("settings")["capture"]["value"] == "all"
+    assert lab.api("settings", "PUT", {"capture": "off"})["capture"]["value"] == "off"
+    status = lab.api("status")
+    assert (status["capture"], status["decided_by"]) == ("off", "user settings")
+    assert lab.api("status", "POST", {"capture": None})["capture"] == "all"
+    code, answer = refused(lab, "settings", "PUT", {"capture": "perhaps"})
+    assert code == 400
+    assert "perhaps" in answer["message"]
+    assert refused(lab, "settings", "PUT", {"nonsense": 1})[0] == 400
