@@ -1,0 +1,1 @@
+"""All that runs inside a user's kernel, terminal or script; it never raises, prints or blocks."""

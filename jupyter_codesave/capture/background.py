@@ -1,0 +1,71 @@
+"""The background: one thread for what must not hold up a cell (git, packages, modules)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+_DELAY = 0.3  # s; the first cell goes first
+
+
+class Background:
+    """Runs named pieces of work one after the other; a piece that waits already is not doubled."""
+
+    def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
+        self._on_fault = on_fault
+        self._pid = os.getpid()
+        self._work: dict[str, Callable[[], None]] = {}
+        self._busy = False
+        self._hurry = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, name: str, work: Callable[[], None]) -> None:
+        """Have `work` done soon."""
+        if os.getpid() != self._pid:
+            return
+        with self._changed:
+            self._work[name] = work
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="codesave", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until nothing is left to do; False when that takes longer than `timeout` s."""
+        if os.getpid() != self._pid or self._thread is None:
+            return True
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            try:
+                while self._work or self._busy:
+                    left = deadline - time.monotonic()
+                    if left <= 0 or not self._thread.is_alive():
+                        return False
+                    self._changed.wait(left)
+            finally:
+                self._hurry = False
+        return True
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._work:
+                    self._changed.wait()
+                began = time.monotonic()
+                while not self._hurry and (left := began + _DELAY - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                name = next(iter(self._work))
+                work = self._work.pop(name)
+                self._busy = True
+            try:
+                work()
+            except Exception as error:
+                self._on_fault(error)
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()

@@ -1,0 +1,348 @@
+"""The code of a run: its program, the user's own modules, and what log_code() adds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Any
+
+from ..errors import CodeSaveError, UsageError
+from ..model.artifact import CODE, check_name, source_name
+from ..model.digest import digest_of
+from ..model.manifest import Entry, Manifest, check_path
+from .files import Found
+from .run import Run, needed_run, project_root
+from .tree import walk
+
+INCLUDED = (
+    *("*.py", "*.pyi", "*.pyx", "*.pxd", "Dockerfile*", "*.dockerfile"),
+    *("requirements*.txt", "requirements*.in", "constraints*.txt", "pyproject.toml"),
+    *("setup.cfg", "environment*.yml", "environment*.yaml", "Pipfile", "uv.lock", "poetry.lock"),
+)
+_SMALL = 1 << 20  # bytes; smaller files go into packs
+_MODULES_LIMIT = 2000
+_LARGEST_MODULE = 16 << 20
+
+Choice = Callable[..., bool]
+
+
+@dataclass
+class Artifact:
+    """What log_code() saved: `files` maps paths to entries; `version` is None until ingested."""
+
+    name: str
+    files: dict[str, Entry] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)  # path → reason
+    run: str | None = None
+    dry_run: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The digest of the manifest of these files."""
+        return Manifest(self.files).digest
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files together."""
+        return sum(entry.size for entry in self.files.values())
+
+    @property
+    def version(self) -> str | None:
+        """`vN` as soon as a server or command has ingested it, else None."""
+        if self.run is None or self.dry_run:
+            return None
+        from importlib import import_module
+
+        try:
+            api = import_module("jupyter_codesave.api")
+            return str(version) if (version := api.version_of(self)) is not None else None
+        except (CodeSaveError, AttributeError):
+            return None
+
+    def wait(self, timeout: float = 60.0) -> Artifact:
+        """Return when the version is known; TimeoutError when nobody ingests in time."""
+        import time
+
+        deadline = time.monotonic() + timeout
+        while self.version is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{self.name} was not ingested within {timeout:g} s: start a Jupyter server, "
+                    "or run `jupyter codesave ingest`"
+                )
+            time.sleep(0.2)
+        return self
+
+    def __repr__(self) -> str:
+        what = "would hold" if self.dry_run else "holds"
+        return f"<artifact {self.name} {what} {len(self.files)} files, {self.size:,} bytes>"
+
+    def _repr_html_(self) -> str:
+        from .summary import table
+
+        rows = [(path, entry.size, entry.digest) for path, entry in sorted(self.files.items())]
+        return table(repr(self)[1:-1], rows)
+
+
+# -- log_code -----------------------------------------------------------------------------------
+
+
+def log_code_current(
+    root: str | os.PathLike[str] = ".",
+    name: str | None = None,
+    include_fn: Choice | None = None,
+    exclude_fn: Choice | None = None,
+    dry_run: bool = False,
+) -> Artifact | None:
+    """Save all source below `root` with the current run. See Run.log_code."""
+    return log_code(needed_run(), root, name, include_fn, exclude_fn, dry_run)
+
+
+def log_code(
+    run: Run,
+    root: str | os.PathLike[str] = ".",
+    name: str | None = None,
+    include_fn: Choice | None = None,
+    exclude_fn: Choice | None = None,
+    dry_run: bool = False,
+) -> Artifact | None:
+    """Save all source below `root` as a code artifact; None (and a warning) if nothing is there.
+
+    By default Python source and what a reader needs with it, and never virtual environments,
+    node_modules, caches, `.git`, nor what `.gitignore` excludes. `include_fn` and `exclude_fn` get
+    `(path)` or `(path, root)`, absolute. Without a name it joins the run's own code artifact.
+    `dry_run` tells what would be saved.
+    """
+    includes = _choice(include_fn, "include_fn") or _by_default
+    excludes = _choice(exclude_fn, "exclude_fn") or (lambda path, root: False)
+    if name is not None:
+        if not name or len(name) > 128:
+            raise ValueError(f"an artifact's name has 1 to 128 characters, not {len(name)}")
+        check_name(name)
+    if run.state in ("finished", "crashed"):
+        raise UsageError(f"the run {run.id} is {run.state}: log_code() before finish()")
+    recorder = run.recorder
+    if recorder is None and not dry_run:
+        warnings.warn(f"no code is saved: {run.reason}", stacklevel=3)
+        return None
+    folder = os.path.abspath(os.fspath(root))
+    own = source_name(run.project, relative_name(run))
+    artifact = Artifact(name or own, run=run.id, dry_run=dry_run)
+    chosen = _chosen(folder, includes, excludes, artifact.skipped)
+    if not chosen:
+        there = "nothing there is source" if os.path.isdir(folder) else "there is no such folder"
+        warnings.warn(f"no code is saved from {folder}: {there}", stacklevel=3)
+        return None
+    if dry_run:
+        artifact.files = {f.path: Entry("", f.status.st_size, f.mode) for f in chosen}
+        return artifact
+    assert recorder is not None
+    artifact.files = keep(recorder.spool, folder, chosen, artifact.skipped)
+    for path, reason in artifact.skipped.items():
+        recorder.event("file-missing", run=run.id, path=path, reason=reason)
+    if artifact.skipped:
+        path, reason = next(iter(artifact.skipped.items()))
+        warnings.warn(f"{len(artifact.skipped)} not saved: {path} ({reason}) …", stacklevel=3)
+    recorder.event(
+        "artifact",
+        run=run.id,
+        name=artifact.name,
+        type=CODE,
+        own=artifact.name == own,
+        files=_listed(artifact.files),
+    )
+    return artifact
+
+
+def relative_name(run: Run) -> str:
+    """Name the notebook or program relative to its project's root."""
+    path = run.notebook or run.program
+    if path is None:
+        return run.name
+    return os.path.relpath(path, project_root(os.path.dirname(path))).replace(os.sep, "/")
+
+
+def _chosen(
+    folder: str, includes: Choice, excludes: Choice, skipped: dict[str, str]
+) -> list[Found]:
+    chosen = []
+    for file in walk(folder):
+        path = file.path if isinstance(file, Found) else file[0]
+        absolute = os.path.join(folder, path)
+        if not includes(absolute, folder) or excludes(absolute, folder):
+            continue
+        if isinstance(file, Found):
+            chosen.append(file)
+        else:
+            skipped[path] = file[1]
+    return chosen
+
+
+def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -> dict[str, Entry]:
+    """Bring files into the spool.
+
+    Unchanged ones are known by their stat; small new ones go into one pack.
+    """
+    from ..blobs import packs
+    from ..blobs.envelope import compressed
+    from ..blobs.statcache import StatCache
+
+    cache = StatCache(spool.folder, folder)
+    entries: dict[str, Entry] = {}
+    small: dict[str, tuple[bytes, int]] = {}
+    for file in files:
+        digest, size = cache.get(file.path, file.status), file.status.st_size
+        if digest is None:
+            try:
+                if size < _SMALL:
+                    with open(file.source, "rb") as source:
+                        data = source.read()
+                    digest, size = digest_of(data), len(data)
+                    small[digest] = (compressed(data), size)
+                else:
+                    digest, size = spool.put_file(file.source)
+            except OSError as error:
+                skipped[file.path] = error.strerror or "unreadable"
+                continue
+            cache.note(file.path, file.status, digest)
+        entries[file.path] = Entry(digest, size, file.mode)
+    members = [(digest, envelope, size) for digest, (envelope, size) in small.items()]
+    for data, _ in packs.pack(members):
+        spool.area("packs").put(data)
+    cache.save()
+    return entries
+
+
+def _choice(given: Choice | None, name: str) -> Choice | None:
+    if given is None:
+        return None
+    if not callable(given):
+        raise TypeError(f"{name} must be callable, not {type(given).__name__}")
+    import inspect
+
+    try:
+        takes = len(inspect.signature(given).parameters)
+    except (TypeError, ValueError):
+        takes = 1
+    return given if takes == 2 else lambda path, root: given(path)
+
+
+def _by_default(path: str, root: str) -> bool:
+    name = os.path.basename(path)
+    return any(fnmatch(name, pattern) for pattern in INCLUDED)
+
+
+def _listed(files: dict[str, Entry]) -> list[dict[str, Any]]:
+    return [
+        {"path": path, "digest": entry.digest, "size": entry.size, "mode": entry.mode}
+        for path, entry in files.items()
+    ]
+
+
+# -- the program and the user's own modules -----------------------------------------------------
+
+
+class Modules:
+    """The program and every imported module from below the project's root, kept as they change."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        where = run.notebook or run.program
+        recorder = run._recorder
+        assert recorder is not None
+        folder = os.path.dirname(where) if where else recorder.cwd
+        self._root = _code_root(folder, recorder.cwd)
+        self._foreign = _foreign()
+        self._known: dict[str, tuple[int, int, int] | None] = {}  # file → stat, None: not ours
+        self._count = 0
+        recorder.cell_ended.append(self.look)
+
+    def look(self) -> None:
+        """Have it looked at soon, in the background."""
+        recorder = self._run._recorder
+        if recorder is not None:
+            recorder.background.submit(f"modules {self._run.id}", self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        recorder = self._run._recorder
+        if recorder is not None and self.look in recorder.cell_ended:
+            recorder.cell_ended.remove(self.look)
+
+    def _look(self) -> None:
+        recorder = self._run._recorder
+        if recorder is None:
+            return
+        changed: list[tuple[str, str]] = []
+        for file, path in self._files():
+            try:
+                status = os.stat(file)
+            except OSError:
+                continue
+            mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if self._known.get(file) != mark and status.st_size <= _LARGEST_MODULE:
+                self._known[file] = mark
+                changed.append((file, path))
+        entries: dict[str, Entry] = {}
+        for file, path in changed:
+            try:
+                check_path(path)
+                with open(file, "rb") as source:
+                    data = source.read()
+                    mode = "100755" if os.fstat(source.fileno()).st_mode & 0o111 else "100644"
+                entries[path] = Entry(recorder.spool.put(data), len(data), mode)
+            except (OSError, CodeSaveError) as error:
+                reason = str(getattr(error, "strerror", None) or error)
+                recorder.event("file-missing", run=self._run.id, path=path, reason=reason)
+        if entries:
+            recorder.event("code", run=self._run.id, files=_listed(entries))
+
+    def _files(self) -> Iterator[tuple[str, str]]:
+        """Yield (file, path in the artifact) of the program and the own modules."""
+        program = self._run.program
+        if program is not None:
+            yield program, self._path(program) or os.path.basename(program)
+        if self._root is None:
+            return
+        given = 0
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if not isinstance(file, str) or (self._known.get(file, 0) is None):
+                continue
+            path = self._path(os.path.abspath(file)) if file.endswith((".py", ".pyw")) else None
+            if path is None or file == program:
+                self._known.setdefault(file, None)
+                continue
+            given += 1
+            if given <= _MODULES_LIMIT:
+                yield os.path.abspath(file), path
+
+    def _path(self, file: str) -> str | None:
+        """Give the path below the root; None for what is installed, not written, here."""
+        root = self._root
+        if root is None or not file.startswith(root + os.sep):
+            return None
+        if file.startswith(self._foreign) or "site-packages" in file or "dist-packages" in file:
+            return None
+        return os.path.relpath(file, root).replace(os.sep, "/")
+
+
+def _code_root(folder: str, cwd: str) -> str | None:
+    """Give the folder below which modules are the user's own; None when that would be too much."""
+    root = project_root(folder)
+    if root == folder and folder.startswith(cwd + os.sep):
+        root = project_root(cwd)
+    return None if os.path.dirname(root) == root else root
+
+
+def _foreign() -> tuple[str, ...]:
+    """Name the folders of what is installed."""
+    paths = {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    prefixes = {sys.prefix, sys.base_prefix} - {"/usr", "/"}
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return tuple(path + os.sep for path in {*paths, *prefixes, here})

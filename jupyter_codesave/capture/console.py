@@ -1,0 +1,170 @@
+"""The console: what a terminal session or a script writes to sys.stdout and sys.stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+from .recorder import Recorder
+from .session import Session
+
+_EVERY = 0.2  # s between two publications, as in a kernel
+
+
+class Console:
+    """Sits on the streams' `write`; text goes on as before, and to the journal every 200 ms."""
+
+    def __init__(self, recorder: Recorder, key: Callable[[], str | None]) -> None:
+        """`key()` names the execution that prints now, None when nothing is to be recorded."""
+        self.recorder, self.key = recorder, key
+        self.quiet = threading.local()
+        self.lock = threading.RLock()
+        self.last: _Stream | None = None
+        self._streams: dict[str, _Stream] = {}
+        self._wanted = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def install(self) -> None:
+        """See what is written from now on; what sees it already is left as it is."""
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name, None)
+            known = self._streams.get(name)
+            if stream is None or (known is not None and known.is_on(stream)):
+                continue
+            try:
+                self._streams[name] = _Stream(self, name, stream, known)
+            except AttributeError:
+                continue  # a stream that cannot be watched
+
+    def remove(self) -> None:
+        """See nothing any more."""
+        self.flush()
+        for stream in self._streams.values():
+            stream.remove()
+        self._streams.clear()
+
+    def follow_prints(self, session: Session) -> None:
+        """Have what is written laid into the session's tail until it is published."""
+        if session.tail is not None:
+            for stream in self._streams.values():
+                stream.tail = session.tail.stream(stream.name, stream, self.recorder.keeps)
+
+    def flush(self) -> None:
+        """Publish what was written."""
+        with self.lock:
+            for stream in self._streams.values():
+                stream.flush()
+
+    def output(self, **output: Any) -> None:
+        """Record an output that is not a stream."""
+        key = self.key()
+        if key is None or not self.recorder.keeps(key):
+            return
+        display_id = output.pop("display_id", None)
+        self.flush()
+        more = {"display_id": display_id} if display_id else {}
+        self.recorder.event("output", key=key, output=output, **more)
+
+    def text(self, name: str, text: str) -> None:
+        """Record text that reached the terminal past the streams."""
+        self.output(output_type="stream", name=name, text=text)
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Do not record what this thread writes: it is recorded in another form."""
+        before = getattr(self.quiet, "on", False)
+        self.quiet.on = True
+        try:
+            yield
+        finally:
+            self.quiet.on = before
+
+    def schedule(self) -> None:
+        """Publish soon."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="codesave-console", daemon=True)
+            self._thread.start()
+        self._wanted.set()
+
+    def _work(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            pause.wait(_EVERY)
+            self.recorder.guarded(self.flush)
+
+
+class _Stream:
+    """One of the two streams. `parent_header` and `flush` are what the tail asks for."""
+
+    def __init__(self, console: Console, name: str, stream: Any, former: _Stream | None) -> None:
+        self.name = name
+        self.tail: Any = former.tail if former is not None else None
+        self.parent_header: dict[str, str] = {}
+        self._console, self._stream = console, stream
+        self._pid = os.getpid()
+        self._key: str | None = None
+        self._parts: list[str] = []
+        self._write = stream.write
+        self._seen = self.write
+        stream.write = self._seen
+
+    def is_on(self, stream: Any) -> bool:
+        """Tell whether `stream` is the one that is watched, and still is."""
+        return stream is self._stream and stream.write == self._seen
+
+    def remove(self) -> None:
+        if self._stream.write == self._seen:
+            try:
+                del self._stream.write
+            except AttributeError:
+                self._stream.write = self._write
+
+    def write(self, string: str) -> Any:
+        written = self._write(string)
+        try:
+            if string and isinstance(string, str) and os.getpid() == self._pid:
+                self._note(string)
+        except Exception as error:
+            self._console.recorder.note_fault(error)
+        return written
+
+    def _note(self, string: str) -> None:
+        console = self._console
+        if getattr(console.quiet, "on", False):
+            return
+        key = console.key()
+        if key is None or key not in console.recorder.kept:
+            return
+        with console.lock:
+            if key != self._key:
+                self.flush()
+                self._key, self.parent_header = key, {"msg_id": key}
+            if console.last is not self:
+                if console.last is not None:
+                    console.last.flush()
+                console.last = self
+            if self.tail is not None:
+                self.tail.write(string)
+            if not self._parts:
+                console.schedule()
+            self._parts.append(string)
+
+    def flush(self) -> None:
+        """Publish what was written to this stream."""
+        with self._console.lock:
+            if self.tail is not None:
+                self.tail.flush()
+            if self._parts:
+                text = "".join(self._parts)
+                self._parts.clear()
+                output = {"output_type": "stream", "name": self.name, "text": text}
+                self._console.recorder.event("output", key=self._key, output=output)

@@ -1,0 +1,224 @@
+"""Loading into IPython, and unloading: the entry points, and what connects the parts."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import sys
+from typing import Any
+
+from .recorder import Recorder, current, make_current
+
+_INHERITED = "CODESAVE_PARENT_NOTEBOOK"
+
+
+def startup() -> None:
+    """Load into the IPython that runs the startup file; nothing happens elsewhere."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        load(shell)
+
+
+def load(shell: Any) -> None:
+    """Record this IPython's executions from now on; a second call changes nothing."""
+    if getattr(shell, "_jupyter_codesave", None) is not None or _is_worker():
+        return
+    kernel = getattr(shell, "kernel", None)
+    if kernel is not None and hasattr(getattr(kernel, "iopub_thread", None), "send_multipart"):
+        part: _Part = _Kernel(shell, kernel)
+    else:
+        from .terminal import Terminal
+
+        part = _Terminal(shell, Terminal)
+    shell._jupyter_codesave = part
+    make_current(part.recorder)
+    part.install()
+    _register_magics(shell)
+
+
+def unload(shell: Any) -> None:
+    """Record nothing any more."""
+    part = getattr(shell, "_jupyter_codesave", None)
+    if part is None:
+        return
+    shell._jupyter_codesave = None
+    part.remove()
+    part.recorder.close(ended_by="finish", exit_code=0)
+    make_current(None)
+
+
+class _Part:
+    """What is common to kernels and terminals."""
+
+    def __init__(self, shell: Any, recorder: Recorder) -> None:
+        self.shell, self.recorder = shell, recorder
+
+    def install(self) -> None:
+        self.shell.input_transformers_cleanup.append(drop_skip_line)
+        atexit.register(self._at_exit)
+
+    def remove(self) -> None:
+        if drop_skip_line in self.shell.input_transformers_cleanup:
+            self.shell.input_transformers_cleanup.remove(drop_skip_line)
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        self.recorder.guarded(lambda: self.recorder.close(ended_by="exit", exit_code=0))
+
+
+class _Kernel(_Part):
+    def __init__(self, shell: Any, kernel: Any) -> None:
+        from .iopub import Tap
+
+        self.kernel = kernel
+        super().__init__(
+            shell,
+            Recorder(
+                "kernel",
+                notebook=_notebook_of(shell),
+                on_open=self._opened,
+                kernel_id=_kernel_id(kernel),
+                log=kernel.log.warning,
+            ),
+        )
+        self.tap = Tap(kernel, self.recorder)
+        self.recorder.calling = self._calling
+
+    def _opened(self, session: Any) -> None:
+        self.tap.follow_prints(session)
+
+    def install(self) -> None:
+        super().install()
+        self.tap.install()
+        self.shell.events.register("post_run_cell", self._post_run_cell)
+
+    def remove(self) -> None:
+        super().remove()
+        self.tap.remove()
+        self.shell.events.unregister("post_run_cell", self._post_run_cell)
+
+    def _post_run_cell(self, result: Any = None) -> None:
+        self.recorder.guarded(self._ended, result)
+
+    def _ended(self, result: Any) -> None:
+        running = self.recorder.running
+        if not running:
+            return
+        request = self.kernel.get_parent("shell") or {}
+        key = request.get("header", {}).get("msg_id")
+        source = running.get(key)
+        if source is None:
+            return
+        info = getattr(result, "info", None)
+        if info is not None and info.raw_cell != source:
+            return  # a cell within the cell
+        failed = result is None or not result.success
+        self.recorder.ended(key, "error" if failed else "ok")
+
+    def _calling(self) -> dict[str, Any] | None:
+        request = self.kernel.get_parent("shell") or {}
+        header, content = request.get("header", {}), request.get("content", {})
+        if header.get("msg_type") != "execute_request" or content.get("silent"):
+            return None
+        metadata = request.get("metadata") or {}
+        return {
+            "key": header["msg_id"],
+            "source": content.get("code", ""),
+            "metadata": metadata,
+            "cell_id": metadata.get("cellId"),
+            "notebook": self.recorder.notebook(),
+            "execution_count": self.kernel.execution_count,
+            "store_history": bool(content.get("store_history", True)),
+        }
+
+    def _at_exit(self) -> None:
+        asked = getattr(self.kernel, "_shutdown_message", None)
+        ended_by = "exit"
+        if asked is not None:
+            restart = (asked.get("content") or {}).get("restart")
+            ended_by = "restart" if restart else "shutdown"
+        self.recorder.guarded(lambda: self.recorder.close(ended_by=ended_by, exit_code=0))
+
+
+class _Terminal(_Part):
+    def __init__(self, shell: Any, terminal: Any) -> None:
+        super().__init__(shell, Recorder("terminal", on_open=self._opened))
+        self.terminal = terminal(shell, self.recorder)
+
+    def _opened(self, session: Any) -> None:
+        self.terminal.follow_prints(session)
+
+    def install(self) -> None:
+        super().install()
+        self.terminal.install()
+
+    def remove(self) -> None:
+        super().remove()
+        self.terminal.remove()
+
+
+def drop_skip_line(lines: list[str]) -> list[str]:
+    """Take the line `%%codesave skip` away, so that the rest runs as the cell it is."""
+    if lines and re.match(r"%%codesave[ \t]+skip\s*$", lines[0]):
+        return lines[1:]
+    return lines
+
+
+def _register_magics(shell: Any) -> None:
+    def codesave(line: str, cell: str | None = None) -> Any:
+        from .magics import codesave as run
+
+        return run(shell, line, cell)
+
+    from .usage import HELP
+
+    codesave.__doc__ = HELP
+    shell.register_magic_function(codesave, "line_cell", "codesave")
+    shell.set_hook("complete_command", _complete, re_key=r"%{0,2}codesave\b")
+
+
+def _complete(shell: Any, event: Any) -> list[str]:
+    from .magics import complete
+
+    return complete(shell, event)
+
+
+def _notebook_of(shell: Any) -> Any:
+    """Give a function that names the notebook this kernel works for, None if nobody knows."""
+    given = os.environ.get("JPY_SESSION_NAME")
+    if given and os.environ.get(_INHERITED) == given:
+        given = None  # the name of the notebook whose cell started this kernel
+    elif given:
+        os.environ[_INHERITED] = given
+    if given and not (os.path.isabs(given) and (given.endswith(".ipynb") or os.path.isfile(given))):
+        given = None
+    namespace = shell.user_ns
+
+    def notebook() -> str | None:
+        named = namespace.get("__vsc_ipynb_file__")
+        return named if isinstance(named, str) and named else given
+
+    return notebook
+
+
+def _kernel_id(kernel: Any) -> str | None:
+    """Give the id under which the server knows this kernel: it is in the connection file's name."""
+    file = os.path.basename(getattr(kernel.parent, "connection_file", "") or "")
+    found = re.fullmatch(r"kernel-(.+)\.json", file)
+    return found[1] if found else None
+
+
+def _is_worker() -> bool:
+    """Tell whether this is a process that multiprocessing made."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    return multiprocessing is not None and multiprocessing.parent_process() is not None
+
+
+def loaded() -> Recorder | None:
+    """Give this process's recorder, loading into IPython first if there is one to load into."""
+    if current() is None and "IPython" in sys.modules:
+        startup()
+    return current()

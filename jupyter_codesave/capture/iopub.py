@@ -1,0 +1,165 @@
+"""The tap: sees each iopub message of an ipykernel as it goes out, and hands its frames on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from .recorder import Recorder
+from .session import Session
+
+_DELIMITER = b"<IDS|MSG>"
+_MSG_ID = re.compile(rb'"msg_id": ?"([^"\\]*)"')
+_MSG_TYPE = re.compile(rb'"msg_type": ?"([^"\\]*)"')
+_COMM_ID = re.compile(rb'"comm_id": ?"([^"\\]*)"')
+_REQUEST = b"execute_request"
+_NEVER = (b"status", b"debug_event", b"iopub_welcome", b"shutdown_reply")
+
+Frames = Sequence[bytes]
+
+
+class Tap:
+    """Sits on `kernel.iopub_thread.send_multipart`; a message is recorded, then sent."""
+
+    def __init__(self, kernel: Any, recorder: Recorder) -> None:
+        self._kernel = kernel
+        self._recorder = recorder
+        self._pid = os.getpid()
+        self._last: tuple[bytes, str, bytes] = (b"", "", b"")  # parent frame, its id and type
+        self._comms: set[bytes] = set()  # opened by cells that are not recorded
+        self._send = kernel.iopub_thread.send_multipart
+        self._input = getattr(kernel, "_input_request", None)
+        self._echoes: list[tuple[Any, Any]] = []
+
+    def install(self) -> None:
+        """Begin to see messages."""
+        self._kernel.iopub_thread.send_multipart = self.send_multipart
+        if self._input is not None:
+            self._kernel._input_request = self._input_request
+
+    def remove(self) -> None:
+        """See nothing any more."""
+        self._kernel.iopub_thread.__dict__.pop("send_multipart", None)
+        self._kernel.__dict__.pop("_input_request", None)
+        for stream, echo in self._echoes:
+            stream.echo = echo
+        self._echoes.clear()
+
+    def send_multipart(self, frames: Any, *args: Any, **kwargs: Any) -> Any:
+        """Record, then send; what the client sees is in the journal."""
+        if os.getpid() == self._pid:
+            try:
+                self._observe(frames)
+            except Exception as error:
+                self._recorder.note_fault(error)
+        return self._send(frames, *args, **kwargs)
+
+    def _observe(self, frames: Frames) -> None:
+        at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)
+        header, parent, content = frames[at + 2], frames[at + 3], frames[at + 5]
+        last = self._last
+        if parent != last[0]:
+            last = self._last = (parent, *self._identify(parent))
+        key, asked = last[1], last[2]
+        kind = self._kind(header)
+        recorder = self._recorder
+        if kind == b"execute_input":
+            self._execute_input(key, frames, content)
+        elif kind.startswith(b"comm_"):
+            self._comm(kind, key, asked, frames, content)
+        elif asked == _REQUEST:
+            if kind in _NEVER:
+                if kind == b"status" and b"idle" in content and key in recorder.recorded:
+                    recorder.message(frames)
+                    recorder.idle(key)
+                    if recorder.switch.value("durability") == "cell":
+                        recorder.session.journal.sync()
+            elif key in recorder.kept:
+                recorder.message(frames)
+        elif kind not in _NEVER and recorder.keeps_outputs:
+            recorder.message(frames)  # what a widget's callback displays
+
+    def _identify(self, parent: bytes) -> tuple[str, bytes]:
+        """Give the parent's msg_id and msg_type."""
+        found, kind = _MSG_ID.search(parent), _MSG_TYPE.search(parent)
+        if found and kind:
+            return found[1].decode("utf-8", "replace"), kind[1]
+        header = self._kernel.session.unpack(parent) if parent else {}
+        return str(header.get("msg_id") or ""), str(header.get("msg_type") or "").encode()
+
+    def _kind(self, header: bytes) -> bytes:
+        if found := _MSG_TYPE.search(header):
+            return found[1]
+        return str(self._kernel.session.unpack(header)["msg_type"]).encode()
+
+    def _execute_input(self, key: str, frames: Frames, content: bytes) -> None:
+        recorder = self._recorder
+        if key in recorder.recorded:  # sent again
+            recorder.message(frames)
+            return
+        request = self._kernel.get_parent("shell") or {}
+        if request.get("header", {}).get("msg_id") == key:
+            asked, metadata = request["content"], request.get("metadata") or {}
+            source = asked.get("code", "")
+        else:
+            asked, metadata = {}, {}
+            source = json.loads(bytes(content).decode("utf-8", "replace")).get("code", "")
+        cell_id = metadata.get("cellId")
+        cell_id = cell_id if isinstance(cell_id, str) else None
+        if not recorder.begin(key, source, metadata, cell_id):
+            return
+        recorder.message(frames)
+        recorder.opened(
+            key,
+            cell_id=cell_id,
+            notebook=recorder.notebook(),
+            store_history=bool(asked.get("store_history", True)),
+        )
+
+    def _comm(self, kind: bytes, key: str, asked: bytes, frames: Frames, content: bytes) -> None:
+        recorder = self._recorder
+        if asked == _REQUEST and key not in recorder.kept:
+            if kind == b"comm_open" and (comm := _COMM_ID.search(content)):
+                self._comms.add(comm[1])
+            return
+        if self._comms and (comm := _COMM_ID.search(content)) and comm[1] in self._comms:
+            return
+        if recorder.keeps_outputs:
+            recorder.message(frames)
+
+    # -- prompts --------------------------------------------------------------------------------
+
+    def _input_request(
+        self, prompt: Any, ident: Any, parent: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        answer = self._input(prompt, ident, parent, *args, **kwargs)  # type: ignore[misc]
+        self._recorder.guarded(self._answered, prompt, parent, answer, args, kwargs)
+        return answer
+
+    def _answered(self, prompt: Any, parent: Any, answer: Any, args: Any, kwargs: Any) -> None:
+        recorder = self._recorder
+        key = (parent or {}).get("header", {}).get("msg_id")
+        password = kwargs.get("password", args[0] if args else False)
+        if not isinstance(key, str) or not recorder.keeps(key):
+            return
+        kept = answer if recorder.switch.value("input_answers") and not password else None
+        recorder.event("stdin", key=key, prompt=str(prompt), answer=kept)
+
+    # -- what was printed and is not yet published ----------------------------------------------
+
+    def follow_prints(self, session: Session) -> None:
+        """Have the streams lay what is printed into the session's tail."""
+        if session.tail is None:
+            return
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if not (hasattr(stream, "echo") and hasattr(stream, "parent_header")):
+                continue
+            known = next((echo for each, echo in self._echoes if each is stream), stream.echo)
+            if not any(each is stream for each, _ in self._echoes):
+                self._echoes.append((stream, known))
+            stream.echo = session.tail.stream(name, stream, self._recorder.keeps, known)

@@ -1,0 +1,231 @@
+"""%codesave: one magic with sub-commands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+from ..errors import UsageError
+from .recorder import Recorder, current
+from .run import current_run, init, needed_run
+from .summary import Summary
+from .usage import COMMANDS, HELP, POLICIES
+
+
+def codesave(shell: Any, line: str, cell: str | None = None) -> Any:
+    """Do what `%codesave LINE` asks; what the user got wrong is raised as UsageError."""
+    words = shlex.split(line)
+    name, arguments = (words[0], words[1:]) if words else ("status", [])
+    if cell is not None:
+        if name != "skip":
+            raise UsageError("%%codesave knows only `skip`; other commands are line magics")
+        return _skip(shell, cell)
+    recorder = current()
+    if recorder is None:
+        raise UsageError("this session is not recorded: it is a forked or a worker process")
+    commands = {
+        "status": _status,
+        "on": _on,
+        "off": _off,
+        "save": _save,
+        "log_code": _log_code,
+        "init": _init,
+        "finish": _finish,
+        "forget": _forget,
+        "runs": _subprocess,
+        "diff": _subprocess,
+    }
+    command = commands.get(name)
+    if command is None:
+        raise UsageError(f"%codesave does not know {name!r}.\n\n{HELP}")
+    if command is _subprocess:
+        return command(recorder, words)
+    return command(recorder, arguments)
+
+
+# -- the state ----------------------------------------------------------------------------------
+
+
+def _status(recorder: Recorder, _: list[str]) -> None:
+    state, reason = recorder.state()
+    what = {"recording": "Recording", "off": "Not recording (off)", "failed": "Not recording"}
+    print(f"{what[state]}: {reason}" if state == "failed" else f"{what[state]}, {_why(reason)}")
+    if state == "recording" and recorder.switch.capture == "sources":
+        print("Sources only; outputs are not kept.")
+    run = recorder.run
+    if run is not None:
+        kind = "run" if run.explicit else "automatic run"
+        print(f"{kind} {run.id} ({run.name}, project {run.project}), {len(run.keys)} cells")
+    print(f"Kept in {recorder.switch.folder}; %codesave off stops it, %codesave? tells more.")
+
+
+def _why(source: str) -> str:
+    return "as by default" if source == "default" else f"decided by {source}"
+
+
+def _on(recorder: Recorder, _: list[str]) -> None:
+    recorder.switch.by_magic = False
+    recorder.switch.look(recorder.notebook())
+    recorder.reconsider()
+    state, reason = recorder.state()
+    if state == "off":
+        setting = "automatic" if recorder.switch.capture != "off" else "capture"
+        print(f"Still off: {setting} is decided by {reason}; change it there.")
+    else:
+        _status(recorder, [])
+
+
+def _off(recorder: Recorder, _: list[str]) -> None:
+    recorder.switch.by_magic = True
+    recorder.reconsider()
+    print("Not recording from here on; %codesave on records again.")
+
+
+# -- saving -------------------------------------------------------------------------------------
+
+
+def _save(_: Recorder, arguments: list[str]) -> Any:
+    options, names = _options(arguments, {"--base-path": str, "--policy": str})
+    if not names:
+        raise UsageError("%codesave save needs a file or glob: %codesave save results/*.csv")
+    run = needed_run()
+    rows = []
+    for name in names:
+        policy = options.get("--policy", "live")
+        for link in run.save(name, options.get("--base-path"), policy):
+            rows.append(_row(run, link))
+    return Summary(f"{len(rows)} saved with run {run.id}", rows)
+
+
+def _row(run: Any, link: str) -> tuple[str, int, str]:
+    from ..model.digest import digest_stream
+
+    path = os.path.relpath(link, os.path.join(run.dir, "files")).replace(os.sep, "/")
+    try:
+        if os.path.isdir(link):
+            return path + "/", 0, "a folder"
+        with open(link, "rb") as file:
+            digest, size = digest_stream(file)
+        return path, size, digest
+    except OSError as error:
+        return path, 0, error.strerror or "unreadable"
+
+
+def _log_code(_: Recorder, arguments: list[str]) -> Any:
+    options, names = _options(arguments, {"--name": str, "--dry-run": None})
+    artifact = needed_run().log_code(
+        names[0] if names else ".",
+        name=options.get("--name"),
+        dry_run="--dry-run" in options,
+    )
+    if artifact is None:
+        return None
+    rows = [(path, entry.size, entry.digest) for path, entry in sorted(artifact.files.items())]
+    return Summary(repr(artifact)[1:-1], rows)
+
+
+# -- runs ---------------------------------------------------------------------------------------
+
+
+def _init(_: Recorder, arguments: list[str]) -> None:
+    options, rest = _options(arguments, {"--project": str, "--name": str})
+    if rest:
+        raise UsageError(f"%codesave init does not know {rest[0]!r}: use --project and --name")
+    run = init(project=options.get("--project"), name=options.get("--name"))
+    print(f"run {run.id}" if run.state != "off" else f"No run: {run.reason}")
+
+
+def _finish(_: Recorder, __: list[str]) -> None:
+    run = current_run()
+    if run is None:
+        print("There is no run to finish.")
+        return
+    run.finish()
+    print(f"run {run.id} finished")
+
+
+def _forget(recorder: Recorder, arguments: list[str]) -> None:
+    which = arguments[0] if arguments else "last"
+    keys = recorder.keys_of(which)
+    if not keys:
+        raise UsageError(
+            f"no recorded execution is known as {which!r}: give `last`, or the id of a cell that "
+            "ran in this session"
+        )
+    for key in keys:
+        recorder.forget(key)
+    print(f"{len(keys)} execution{'s' if len(keys) > 1 else ''} will not be kept.")
+
+
+def _subprocess(recorder: Recorder, words: list[str]) -> None:
+    recorder.session.journal.sync()
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_codesave", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+
+
+# -- cells that are not recorded ----------------------------------------------------------------
+
+
+def _skip(shell: Any, cell: str) -> None:
+    """Only reached where the line was not taken away before: then the cell is known already."""
+    recorder = current()
+    if recorder is not None:
+        for key in list(recorder.running):
+            recorder.forget(key)
+    shell.run_cell(cell)
+
+
+# -- completion ---------------------------------------------------------------------------------
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Complete sub-commands, their options and files."""
+    words = event.line[: event.text_until_cursor.__len__()].split(" ")[1:]
+    if len(words) <= 1:
+        return list(COMMANDS)
+    if words[-2] == "--policy":
+        return list(POLICIES)
+    offered = [word for word in COMMANDS.get(words[0], ()) if word not in words]
+    if words[0] in ("save", "log_code") and not words[-1].startswith("-"):
+        import glob
+
+        offered += [
+            path + os.sep if os.path.isdir(path) else path for path in glob.glob(words[-1] + "*")
+        ]
+    return offered
+
+
+def _options(
+    arguments: list[str], known: dict[str, type | None]
+) -> tuple[dict[str, str], list[str]]:
+    """Separate `--name value` and `--name=value` from the rest."""
+    options: dict[str, str] = {}
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("--"):
+            rest.append(word)
+        elif name not in known:
+            raise UsageError(f"there is no option {name}; there are {', '.join(known)}")
+        elif known[name] is None:
+            options[name] = ""
+        elif equals:
+            options[name] = value
+        elif waiting:
+            options[name] = waiting.pop(0)
+        else:
+            raise UsageError(f"{name} needs a value")
+    return options, rest

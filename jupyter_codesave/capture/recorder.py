@@ -1,0 +1,367 @@
+"""The recorder: what of this process's executions goes to the journal, and under which run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..model.digest import digest_of
+from ..model.run import Kind
+from .background import Background
+from .session import Session, working_folder
+from .switch import Switch
+
+if TYPE_CHECKING:
+    from ..blobs.local import LocalBlobs
+
+SKIP_TAG = "codesave-skip"
+# What IPython strips before it looks for a cell magic may stand before ours, too.
+_SKIP = re.compile(r"\s*(?:>>> ?|In ?\[\d*\]: ?)?\s*%%codesave[ \t]+skip\b")
+_log = logging.getLogger("jupyter_codesave")
+_log.addHandler(logging.NullHandler())
+
+
+class Recorder:
+    """One for a process. Nothing it does raises; what goes wrong becomes `fault`."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        notebook: Callable[[], str | None] = lambda: None,
+        on_open: Callable[[Session], None] = lambda _: None,
+        kernel_id: str | None = None,
+        log: Callable[..., None] = _log.warning,
+    ) -> None:
+        self.kind = kind
+        self.pid = os.getpid()
+        self.cwd = working_folder() or "/"
+        self.switch = Switch(self.cwd)
+        self.background = Background(lambda error: self._complain(repr(error)))
+        self.run: Any = None  # the current capture.run.Run
+        self.sidecar: Any = None
+        self.fault: str | None = None
+        self.running: dict[str, str] = {}  # key → source, of executions that have not ended
+        self.recorded: set[str] = set()  # keys whose source is in the journal
+        self.kept: set[str] = set()  # keys whose outputs are kept, too
+        self.executed = 0
+        self.last_key: str | None = None
+        self.cell_ended: list[Callable[[], None]] = []  # what looks at files when a cell ends
+        self.notebook = notebook
+        self.calling: Callable[[], dict[str, Any] | None] = lambda: None
+        self.began: Callable[[Any], None] = lambda run: None  # an explicit run began
+        self.ending: Callable[[Any, str], None] = lambda run, status: None
+        self._on_open = on_open
+        self._kernel_id = kernel_id
+        self._log = log
+        self._when_idle: dict[str, list[Callable[[], None]]] = {}
+        self._cells: dict[str, str | None] = {}  # key → cell id, of all recorded executions
+        self._waiting: list[dict[str, Any]] = []  # `skip` events before there is a journal
+        self._told: tuple[str, str] | None = None
+        self._lock = threading.RLock()
+        self._closed = False
+        self.session = self._new_session()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._leave)
+
+    def _new_session(self) -> Session:
+        return Session(self.kind, self.switch.folder, kernel_id=self._kernel_id)
+
+    def _leave(self) -> None:
+        """In a forked child nothing is recorded; its parent records what it prints."""
+        self._closed = True
+
+    # -- what is recorded -----------------------------------------------------------------------
+
+    @property
+    def explicit(self) -> bool:
+        """Tell whether the current run was begun by init()."""
+        return self.run is not None and self.run.explicit
+
+    def state(self) -> tuple[str, str]:
+        """Give `recording`, `off` or `failed`, and the reason."""
+        if self.switch.error:
+            return "failed", self.switch.error
+        what, decided_by = self.switch.now(self.explicit)
+        if what == "off":
+            return "off", decided_by
+        if self.session.journal.failure:
+            return "failed", self.session.journal.failure
+        if self.fault:
+            return "failed", self.fault
+        return "recording", decided_by
+
+    def keeps(self, key: str) -> bool:
+        """Tell whether outputs of the execution `key` are kept."""
+        return key in self.kept
+
+    def reconsider(self) -> None:
+        """The switch was moved: from now on nothing is kept that it forbids."""
+        what, _ = self.switch.now(self.explicit)
+        if what != "all":
+            self.kept.difference_update(self.running)
+        if self.session.tail is not None:
+            self.session.tail.reconsider()
+        self._tell()
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Tell whether outputs that belong to no execution (widgets) are kept now."""
+        return (
+            self.session.journal.is_open
+            and self._told is not None
+            and self._told[0] == "all"
+            and not self._closed
+        )
+
+    # -- executions -----------------------------------------------------------------------------
+
+    def begin(
+        self, key: str, source: str, metadata: Mapping[str, Any], cell_id: str | None
+    ) -> bool:
+        """Decide whether the execution `key` is recorded, before a byte of it is written.
+
+        True: its source may follow, then `opened`.
+        """
+        if self._closed or os.getpid() != self.pid:
+            return False
+        with self._lock:
+            self.settle_idle()
+            self.switch.look(self.notebook())
+            what, _ = self.switch.now(self.explicit)
+            self._tell()
+            if what == "off" or is_skipped(source, metadata):
+                self._skip(source, cell_id)
+                return False
+            if not self._ready():
+                return False
+            if self.run is None:
+                from .run import begin_automatic
+
+                begin_automatic(self)
+            self.fault = None
+            self.running[key] = source
+            self.recorded.add(key)
+            if what == "all":
+                self.kept.add(key)
+            self.last_key = key
+            self.executed += 1
+            return True
+
+    def opened(self, key: str, **fields: Any) -> None:
+        """Tell the journal about an execution whose source is there (or is among the fields)."""
+        run = self.run
+        self._cells[key] = fields.get("cell_id")
+        if run is not None:
+            run.keys.append(key)
+            fields = {"run": run.id, **fields}
+        self.event("execution", key=key, **fields)
+
+    def ended(self, key: str, status: str) -> None:
+        """The cell ended: `ok`, `error` or `aborted`."""
+        if self.running.pop(key, None) is None:
+            return
+        self.event("execution-end", key=key, status=status)
+        for look in self.cell_ended:
+            self.guarded(look)
+
+        if self.kind != "kernel":  # in a kernel the last outputs come before its idle status
+            self.idle(key)
+
+    def idle(self, key: str) -> None:
+        """The last output of the execution is out."""
+        if key in self._when_idle:
+            for work in self._when_idle.pop(key):
+                self.guarded(work)
+
+    def when_idle(self, key: str, work: Callable[[], None]) -> None:
+        """Do `work` when the execution `key` is over."""
+        self._when_idle.setdefault(key, []).append(work)
+
+    def settle_idle(self) -> None:
+        """Do now what waits for the end of an execution."""
+        for key in list(self._when_idle):
+            self.idle(key)
+
+    def adopt_calling(self) -> tuple[str | None, dict[str, Any]]:
+        """Give the key of the execution that calls init(), which will belong to the new run.
+
+        If it was not recorded so far it is from here on: the fields of its event come along.
+        """
+        found = self.calling()
+        if found is None or is_skipped(found["source"], found.pop("metadata", {})):
+            return None, {}
+        key: str = found.pop("key")
+        if key in self.recorded:
+            return (key if key in self.running else None), {}
+        self.running[key] = found["source"]
+        self.recorded.add(key)
+        self.last_key = key
+        if self.switch.capture == "all":
+            self.kept.add(key)
+        return key, found
+
+    def keys_of(self, which: str) -> list[str]:
+        """Give the executions that `last` or a cell's id stands for, the running one left out."""
+        if which == "last":
+            ended = [key for key in self._cells if key not in self.running]
+            return ended[-1:]
+        return [key for key, cell in self._cells.items() if cell == which]
+
+    def forget(self, key: str) -> None:
+        """An execution must not be kept anywhere."""
+        self.event("forget", key=key)
+        self.kept.discard(key)
+        self.recorded.discard(key)
+        self._cells.pop(key, None)
+        if self.session.tail is not None:
+            self.session.tail.reconsider()
+
+    def _skip(self, source: str, cell_id: str | None) -> None:
+        """Copies of the notebook file must not bring back what was not to be kept."""
+        if not source.strip():
+            return
+        fields = {
+            "cell_id": cell_id,
+            "source": digest_of(source.encode("utf-8", "replace")),
+        }
+        if self.session.journal.is_open:
+            self.event("skip", **fields)
+        else:
+            self._waiting.append(fields)
+
+    # -- the journal ----------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Have a journal to write to, for init() and save() before any execution."""
+        with self._lock:
+            return not self._closed and self._ready()
+
+    def _ready(self) -> bool:
+        journal = self.session.journal
+        if journal.is_open:
+            if journal.is_in_place():
+                return True
+            # A purge took the journal away: what goes on is a session of its own.
+            self.session.close()
+            self.session = self._new_session()
+            self.run = None
+        if not self.session.open():
+            self._complain(self.session.journal.failure or "the journal cannot be written")
+            return False
+        self._on_open(self.session)
+        for fields in self._waiting:
+            self.event("skip", **fields)
+        self._waiting.clear()
+        self._told = None
+        self._tell()
+        return True
+
+    def _tell(self) -> None:
+        """Tell the journal when what is recorded has changed."""
+        now = self.switch.now(self.explicit)
+        if now == self._told or not self.session.journal.is_open:
+            return
+        self._told = now
+        self.event("capture", capture=now[0], decided_by=now[1])
+
+    def message(self, frames: Sequence[bytes | memoryview]) -> None:
+        """Append an iopub message."""
+        self.session.journal.message(frames)
+
+    def event(self, name: str, /, **fields: Any) -> None:
+        """Append an event."""
+        if self._closed:
+            return
+        if self.sidecar is not None and self.sidecar.handed_over:
+            self.sidecar.leave(name, fields)
+        else:
+            self.session.journal.event(name, **fields)
+
+    @property
+    def spool(self) -> LocalBlobs:
+        """Where bytes wait to be ingested."""
+        from ..blobs.local import LocalBlobs
+
+        return LocalBlobs(self.switch.folder / "spool")
+
+    # -- faults and the end ---------------------------------------------------------------------
+
+    def guarded(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do `work`; what it raises becomes a fault, None comes back."""
+        try:
+            return work(*arguments)
+        except Exception as error:
+            self.note_fault(error)
+            return None
+
+    def note_fault(self, error: BaseException) -> None:
+        """Something of ours failed: a log line and a visible state, nothing in the cell."""
+        text = f"{type(error).__name__}: {error}"
+        if self.fault != text:
+            self.fault = text
+            self._complain(text)
+
+    def _complain(self, text: str) -> None:
+        try:
+            self._log("jupyter_codesave: not recording: %s", text)
+        except Exception:
+            self._log = _log.warning
+
+    def close(self, **end: Any) -> None:
+        """The session ends; `end` says how."""
+        if self._closed or os.getpid() != self.pid:
+            return
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                self.guarded(stream.flush)
+        if self.session.journal.is_open:
+            self.settle_idle()
+            if self.run is not None:
+                self.guarded(self.run._end_with_session, end)
+            self.event("session-end", **end)
+            if self.sidecar is not None:
+                self.guarded(self.sidecar.close)
+        self._closed = True
+        self.guarded(self.session.close)
+
+
+def is_skipped(source: str, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether a cell says of itself that it is not to be recorded.
+
+    By `%%codesave skip` at the start of its source, by the tag, or by its own metadata.
+    """
+    if "codesave" in source and _SKIP.match(source):
+        return True
+    for said in (metadata, metadata.get("cell"), metadata.get("metadata")):
+        if not isinstance(said, Mapping):
+            continue
+        nested = said.get("metadata")
+        for place in (said, nested if isinstance(nested, Mapping) else {}):
+            if SKIP_TAG in (place.get("tags") or ()):
+                return True
+            own = place.get("codesave")
+            if isinstance(own, Mapping) and (own.get("capture") == "off" or own.get("skipped")):
+                return True
+    return False
+
+
+_current: Recorder | None = None
+
+
+def current() -> Recorder | None:
+    """Give the recorder of this process; None in a forked child and before there is one."""
+    if _current is not None and _current.pid != os.getpid():
+        return None
+    return _current
+
+
+def make_current(recorder: Recorder | None) -> None:
+    """Make `recorder` the one of this process."""
+    global _current
+    _current = recorder

@@ -1,0 +1,200 @@
+"""save(): links to what was named, snapshots of it, and a sidecar for what changes later."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+from typing import Any
+
+from ..errors import CodeSaveError
+from ..model.policy import POLICIES
+from .files import URLS, Found, Named, expand, files_of
+from .run import Run, needed_run
+from .sidecar import Sidecar
+
+
+def save_current(
+    glob_str: str | bytes | os.PathLike[str],
+    base_path: str | os.PathLike[str] | None = None,
+    policy: str = "live",
+    glob: bool = True,
+    **options: Any,
+) -> list[str]:
+    """Save files with the current run; one begins by itself if there is none. See Run.save."""
+    return save(needed_run(), glob_str, base_path, policy, glob, **options)
+
+
+def save(
+    run: Run,
+    glob_str: str | bytes | os.PathLike[str],
+    base_path: str | os.PathLike[str] | None = None,
+    policy: str = "live",
+    glob: bool = True,
+    *,
+    follow_links: bool = False,
+    force: bool = False,
+    progress: bool | None = None,
+) -> list[str]:
+    """Save what `glob_str` names, and give the links to it in the run's folder, sorted.
+
+    `force` stores however large it is; `follow_links` follows links that lead out of the base.
+    """
+    if not isinstance(glob_str, str | bytes | os.PathLike):
+        raise TypeError(f"save() needs a path or glob, not {type(glob_str).__name__}")
+    if policy not in POLICIES:
+        raise ValueError(f"the policy is {policy!r}; it must be one of {', '.join(POLICIES)}")
+    if os.fsdecode(glob_str).startswith(URLS):
+        warnings.warn(
+            f"{os.fsdecode(glob_str)} is not a local file: nothing is saved", stacklevel=3
+        )
+        return []
+    named = expand(glob_str, base_path, glob=glob)
+    recorder = run.recorder
+    if recorder is None or run.state != "running":
+        why = run.reason or f"the run is {run.state}"
+        warnings.warn(f"nothing is saved: {why}", stacklevel=3)
+        return []
+    found: list[Found] = []
+    broken: dict[str, str] = {}
+    kept: list[Named] = []
+    for each in named:
+        if os.path.islink(each.source) and not os.path.exists(each.source):
+            broken[each.path] = "a broken link"
+            continue
+        kept.append(each)
+        for file in files_of(each, follow=follow_links):
+            if isinstance(file, Found):
+                found.append(file)
+            else:
+                broken[file[0]] = file[1]
+    if not _may_store(sum(file.status.st_size for file in found), recorder, force):
+        for file in found:
+            recorder.event("file-missing", run=run.id, path=file.path, reason="over max_save_size")
+        return []
+    for path, reason in broken.items():
+        recorder.event("file-missing", run=run.id, path=path, reason=reason)
+    if broken:
+        listed = ", ".join(f"{path} ({reason})" for path, reason in list(broken.items())[:5])
+        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+        warnings.warn(f"not saved: {listed}{more}", stacklevel=3)
+    if run.saver is None:
+        run.saver = Saver(run)
+    links = [_link(run, each) for each in kept]
+    if policy == "now":
+        run.saver.snapshot(found, progress)
+    else:
+        run.saver.watch(kept, policy, follow_links)
+    return links
+
+
+class Saver:
+    """What one run saves."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._sidecar: Sidecar | None = None
+
+    def snapshot(self, files: list[Found], progress: bool | None) -> None:
+        """Keep the files as they are now."""
+        recorder = self._run.recorder
+        assert recorder is not None
+        if self._sidecar is not None:
+            self._sidecar.forget(self._run.id, [file.path for file in files])
+        for file in _with_progress(files, progress):
+            event, fields = snapshot(recorder.spool, self._run.id, file, "now")
+            recorder.event(event, **fields)
+
+    def watch(self, named: list[Named], policy: str, follow: bool) -> None:
+        """Keep each settled state (`live`) or the last one (`end`) of what was named."""
+        recorder = self._run.recorder
+        assert recorder is not None
+        if self._sidecar is None:
+            self._sidecar = Sidecar.of(recorder)
+            recorder.cell_ended.append(self._sidecar.scan)
+        for each in named:
+            recorder.event(
+                "watch", run=self._run.id, path=each.path, source=each.source, policy=policy
+            )
+            self._sidecar.watch(self._run.id, each, policy, follow)
+
+    def settle(self, timeout: float, *, exiting: bool) -> None:
+        """Keep the last state of all that is watched; what takes longer, the sidecar ends alone."""
+        sidecar = self._sidecar
+        if sidecar is None:
+            return
+        recorder = self._run.recorder or self._run._recorder
+        if recorder is not None and sidecar.scan in recorder.cell_ended:
+            recorder.cell_ended.remove(sidecar.scan)
+        if not sidecar.settle(self._run.id, timeout) and exiting:
+            sidecar.hand_over()
+
+
+def snapshot(spool: Any, run: str, file: Found, policy: str) -> tuple[str, dict[str, Any]]:
+    """Keep a file's bytes as they are now; give the event that says so, or why it is missing."""
+    try:
+        digest, size = spool.put_file(file.source)
+    except (OSError, CodeSaveError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return "file-missing", {"run": run, "path": file.path, "reason": reason}
+    return "file", {
+        "run": run,
+        "path": file.path,
+        "digest": digest,
+        "size": size,
+        "mode": file.mode,
+        "policy": policy,
+        "source": file.source,
+        "mtime_ns": file.status.st_mtime_ns,
+    }
+
+
+def _link(run: Run, named: Named) -> str:
+    """Make `files/PATH` in the run's folder a link to the file; give its absolute path."""
+    link = os.path.join(run.dir, "files", *named.path.split("/"))
+    try:
+        os.makedirs(os.path.dirname(link), mode=0o700, exist_ok=True)
+        if os.path.islink(link):
+            os.unlink(link)
+        if not os.path.lexists(link):
+            try:
+                os.symlink(named.source, link)
+            except (OSError, NotImplementedError):  # Windows, without the right to make links
+                if os.path.isfile(named.source):
+                    shutil.copy2(named.source, link)
+    except OSError as error:
+        warnings.warn(f"no link at {link}: {error.strerror}", stacklevel=4)
+    return link
+
+
+def _may_store(size: int, recorder: Any, force: bool) -> bool:
+    limit = recorder.switch.value("max_save_size") or 0
+    if force or not limit or size <= limit:
+        return True
+    text = f"{size / 1e9:,.1f} GB are more than max_save_size ({limit / 1e9:,.1f} GB)"
+    if _can_ask(recorder):
+        answer = input(f"codesave: {text}. Store them? [y/N] ")
+        if answer.strip().lower() in ("y", "yes"):
+            return True
+    warnings.warn(f"nothing is saved: {text}; give force=True or raise it", stacklevel=4)
+    return False
+
+
+def _can_ask(recorder: Any) -> bool:
+    if recorder.kind == "kernel":
+        from IPython.core.getipython import get_ipython
+
+        kernel = getattr(get_ipython(), "kernel", None)
+        return bool(getattr(kernel, "_allow_stdin", False))
+    return bool(sys.stdin and sys.stdin.isatty())
+
+
+def _with_progress(files: list[Found], wanted: bool | None) -> Any:
+    """Show a bar when there is long work and someone looks; never in logs."""
+    total = sum(file.status.st_size for file in files)
+    if wanted is False or (wanted is None and total < 200 << 20):
+        return files
+    from tqdm.auto import tqdm
+
+    return tqdm(files, desc="saving", unit="file", leave=False, disable=None)

@@ -1,0 +1,161 @@
+"""The session: one kernel, terminal or script process, and the journal that it writes."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..journal import events
+from ..journal.tail import SUFFIX, Tail
+from ..journal.writer import Writer
+from ..model.run import Kind, new_id
+
+_SECRET_WORDS = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "api-key",
+    "credential",
+)
+_JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "OAR_JOB_ID")
+MASK = "****"
+
+
+class Session:
+    """Its journal and tail are made when the first execution is to be recorded."""
+
+    def __init__(self, kind: Kind, folder: Path, **more: Any) -> None:
+        self.id = new_id()
+        self.kind = kind
+        self.folder = folder
+        self.journal = Writer(folder / "journal" / (self.id + events.SUFFIX))
+        self.tail: Tail | None = None
+        self._more = more  # notebook, kernel_id
+
+    def open(self) -> bool:
+        """Make the journal, begin it with the session event, and make the tail."""
+        _private(self.folder)
+        if not self.journal.open():
+            return False
+        self.journal.event("session", **self.describe())
+        with suppress(OSError):
+            self.tail = Tail(self.journal.path.with_suffix(SUFFIX))
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """Give the fields of the `session` event."""
+        return {
+            "version": events.VERSION,
+            "session": self.id,
+            "kind": self.kind,
+            "by": "kernel" if self.kind == "kernel" else self.kind,
+            "host": socket.gethostname(),
+            "boot": _boot_id(),
+            "pid": os.getpid(),
+            "process_started": process_started(),
+            "python": platform.python_version(),
+            "package": __version__,
+            "cwd": working_folder(),
+            "argv": mask(sys.argv),
+            "user": user_name(),
+            "scheduler_job": scheduler_job(),
+            **self._more,
+        }
+
+    def close(self) -> None:
+        """Let go of the journal; the tail is not needed any more."""
+        self.journal.close()
+        if self.tail is not None:
+            self.tail.close()
+
+
+def _private(folder: Path) -> None:
+    """Make the data folder 0700; what cannot be made is told by whoever writes there next."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def working_folder() -> str | None:
+    """Give the working directory, None when it was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def user_name() -> str | None:
+    """Give who runs this, None when nobody knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None
+
+
+def scheduler_job() -> str | None:
+    """Give the scheduler's id of this job, None outside of one."""
+    return next((os.environ[name] for name in _JOB_IDS if os.environ.get(name)), None)
+
+
+def mask(argv: Sequence[Any]) -> list[str]:
+    """Hide the values of arguments whose names look like secrets, and passwords within URLs."""
+    masked: list[str] = []
+    hide_next = False
+    for given in argv:
+        argument = str(given)
+        name, equals, _ = argument.partition("=")
+        if hide_next and not argument.startswith("--"):
+            masked.append(MASK)
+            hide_next = False
+            continue
+        hide_next = False
+        secret = any(word in name.lower() for word in _SECRET_WORDS)
+        if secret and equals:
+            argument = name + "=" + MASK
+        elif secret and argument.startswith("-"):
+            hide_next = True
+        masked.append(without_password(argument))
+    return masked
+
+
+def without_password(url: str) -> str:
+    """Remove user and password from a URL; anything else comes back as it is."""
+    scheme, mark, rest = url.partition("://")
+    if not mark or "@" not in rest.split("/", 1)[0]:
+        return url
+    authority, slash, path = rest.partition("/")
+    return scheme + mark + authority.rpartition("@")[2] + slash + path
+
+
+def process_started() -> float | None:
+    """Give when this process started, in seconds of the epoch, as psutil tells it."""
+    try:
+        if os.path.exists("/proc/self/stat"):
+            with open("/proc/self/stat", "rb") as file:
+                ticks = int(file.read().rpartition(b")")[2].split()[19])
+            with open("/proc/stat", "rb") as file:
+                booted = next(float(line.split()[1]) for line in file if line.startswith(b"btime"))
+            return booted + ticks / os.sysconf("SC_CLK_TCK")
+        import psutil
+
+        return float(psutil.Process().create_time())
+    except Exception:
+        return None
+
+
+def _boot_id() -> str | None:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return None

@@ -1,0 +1,346 @@
+"""Appending to a journal: never raises into the caller, never leaves a half record behind.
+
+A record is written at once by the thread that brings it (3 µs). Large ones go through a writer
+thread; while something is queued, all that follow queue behind it, bounded at 32 MB, then the
+bringing thread waits. The same thread syncs to the disk, at most a second after a write.
+
+The writer holds a lock on the journal as long as it is open. It belongs to the open file, not to
+the process: readers in the same process cannot lose it, and a process that inherits the
+descriptor keeps it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from . import events
+
+LARGE = 256 << 10  # bytes from which a record goes through the writer thread
+QUEUE_LIMIT = 32 << 20
+_SYNC_EVERY = 0.7  # s
+_RETRY_EVERY = 1.0  # s
+_MOST_PARTS = 512  # of one writev; IOV_MAX is 1024 nearly everywhere
+_FLOCK = struct.Struct("hhqqi4x")  # Linux's struct flock
+
+Payload = Sequence[bytes | memoryview]
+
+
+class Writer:
+    """The one writer of a journal.
+
+    `failure` is None while records reach the file, else the reason why they do not; what was
+    lost meanwhile is told by a `gap` event as soon as there is room again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: str | None = None
+        self._pid = os.getpid()
+        self._handle = -1
+        self._inode = 0
+        self._sequence = 0
+        self._offset = 0  # end of the last good record
+        self._pending = 0  # bytes of the record being written
+        self._lost = 0
+        self._retry_at = 0.0
+        self._writing = False
+        self._dirty = False
+        self._closing = False
+        self._queue: deque[Payload] = deque()
+        self._queued = 0
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._thread: threading.Thread | None = None
+
+    # -- opening and closing --------------------------------------------------------------------
+
+    def open(self) -> bool:
+        """Create the journal, 0600, in a folder that is 0700; False (and `failure`) if it fails."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+            self._handle = os.open(self.path, flags, 0o600)
+            self._take(0, 0)
+            self._write_all([events.MAGIC])
+            self._offset = len(events.MAGIC)
+        except OSError as error:
+            if self._handle >= 0:
+                os.close(self._handle)
+                self._handle = -1
+                with suppress(OSError):
+                    self.path.unlink()
+            self._fail(error)
+            return False
+        self.failure = None
+        return True
+
+    def adopt(self, handle: int) -> None:
+        """Go on with a journal whose writer died, through a descriptor inherited from it."""
+        self._handle = handle
+        sequence, offset = _end(handle)
+        os.ftruncate(handle, offset)
+        self._take(sequence, offset)
+
+    def _take(self, sequence: int, offset: int) -> None:
+        _lock(self._handle)
+        self._inode = os.fstat(self._handle).st_ino
+        self._sequence, self._offset = sequence, offset
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._leave)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether there is a journal to write to."""
+        return self._handle >= 0
+
+    @property
+    def handle(self) -> int:
+        """The descriptor, for a child that shall be able to go on writing."""
+        return self._handle
+
+    def is_in_place(self) -> bool:
+        """Tell whether the file still lies where it was created; a purge takes it away."""
+        try:
+            return os.stat(self.path).st_ino == self._inode
+        except OSError:
+            return False
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Write what is queued, sync, and let go of the journal."""
+        if os.getpid() != self._pid or self._handle < 0:
+            return
+        with suppress(Exception):
+            self.sync(timeout)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            handle, self._handle = self._handle, -1
+        with suppress(OSError):
+            os.close(handle)
+
+    def _leave(self) -> None:
+        """In a forked child: not ours any more, and its lock must end with the parent."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
+
+    # -- appending ------------------------------------------------------------------------------
+
+    def message(self, frames: Sequence[bytes | memoryview]) -> None:
+        """Append an iopub message as it goes out."""
+        self._append(events.message_payload(frames))
+
+    def event(self, name: str, /, **fields: Any) -> None:
+        """Append an event."""
+        self._append(events.event_payload(name, fields))
+
+    def _append(self, payload: Payload) -> None:
+        if os.getpid() != self._pid or self._handle < 0:  # a fork: before taking any lock
+            return
+        size = sum(len(part) for part in payload)
+        with self._changed:
+            if self._writing or self._queue or size >= LARGE:
+                # `_writing` here: a signal handler of this very thread came in between.
+                self._enqueue(payload, size, wait=not self._writing)
+                return
+            self._writing = True
+            try:
+                self._write(payload)
+            finally:
+                self._writing = False
+            if not self._dirty:
+                self._dirty = True
+                self._wake()
+
+    def _enqueue(self, payload: Payload, size: int, *, wait: bool) -> None:
+        while wait and self._queue and self._queued + size > QUEUE_LIMIT:
+            self._changed.wait()
+        kept = [
+            part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload
+        ]
+        self._queue.append(kept)
+        self._queued += size
+        self._dirty = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="codesave-journal", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def sync(self, timeout: float = 30.0) -> None:
+        """Return when all that was appended is on the disk, or after `timeout` seconds."""
+        if os.getpid() != self._pid or self._handle < 0:
+            return
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while self._queue and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            self._dirty = False
+        with suppress(OSError):
+            _flush(self._handle)
+
+    # -- the writer thread ----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._queue or self._dirty or self._closing):
+                    self._changed.wait()
+                if not self._queue:
+                    if self._closing:
+                        return
+                    self._changed.wait(_SYNC_EVERY)
+                payload = self._queue[0] if self._queue else None
+                if payload is None:
+                    self._dirty = False
+            if payload is None:
+                with suppress(OSError):
+                    _flush(self._handle)
+                continue
+            # Nobody else writes while something is queued, so this needs no lock.
+            self._write(payload)
+            with self._changed:
+                self._queue.popleft()
+                self._queued -= sum(len(part) for part in payload)
+                self._changed.notify_all()
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def _write(self, payload: Payload) -> None:
+        if self._pending:
+            self._reconcile()
+        if self.failure is not None and (time.monotonic() < self._retry_at or not self._resume()):
+            self._lost += 1
+            return
+        try:
+            self._record(payload)
+        except Exception as error:
+            self._lost += 1
+            self._fail(error)
+
+    def _record(self, payload: Payload) -> None:
+        header = events.encode(self._sequence, time.time_ns(), payload)
+        length = len(header) + sum(len(part) for part in payload)
+        self._pending = length
+        self._write_all([header, *payload])
+        self._sequence, self._offset, self._pending = self._sequence + 1, self._offset + length, 0
+
+    def _write_all(self, parts: Payload) -> None:
+        if len(parts) > _MOST_PARTS:
+            parts = [b"".join(parts)]
+        if not hasattr(os, "writev"):
+            parts = [b"".join(parts)]
+        left = sum(len(part) for part in parts)
+        while left > 0:
+            if hasattr(os, "writev"):
+                written = os.writev(self._handle, parts)
+            else:
+                written = os.write(self._handle, parts[0])
+            left -= written
+            if left > 0:  # a full disk takes what fits and says so next time; 2 GB is a limit, too
+                parts = _rest(parts, written)
+
+    def _reconcile(self) -> None:
+        """An interrupt came between the write and its booking: look what the file says."""
+        try:
+            size = os.fstat(self._handle).st_size
+            if size == self._offset + self._pending:
+                self._sequence, self._offset = self._sequence + 1, size
+            elif size != self._offset:
+                os.ftruncate(self._handle, self._offset)
+        except OSError as error:
+            self._fail(error)
+        self._pending = 0
+
+    def _fail(self, error: Exception) -> None:
+        self._retry_at = time.monotonic() + _RETRY_EVERY
+        self.failure = reason(self.path, error)
+        self._pending = 0
+        if self._handle >= 0:
+            with suppress(OSError):
+                os.ftruncate(self._handle, self._offset)
+
+    def _resume(self) -> bool:
+        """Try again: first the file's end, then a word on what was lost."""
+        try:
+            os.ftruncate(self._handle, self._offset)
+            gap = {"reason": self.failure, "lost": self._lost}
+            self._record(events.event_payload("gap", gap))
+        except OSError as error:
+            self._fail(error)
+            return False
+        self.failure, self._lost = None, 0
+        return True
+
+
+def reason(path: Path, error: BaseException) -> str:
+    """Say why `path` cannot be written, and the way out."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return f"{path.parent} is full ({text}): make room; recording goes on by itself"
+    if code in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{path.parent} cannot be written ({text}): set CODESAVE_DIR to a folder that can"
+    return f"{path} cannot be written: {text}"
+
+
+def _rest(parts: Payload, written: int) -> list[bytes | memoryview]:
+    rest: list[bytes | memoryview] = []
+    for part in parts:
+        if written >= len(part):
+            written -= len(part)
+        else:
+            rest.append(memoryview(part)[written:])
+            written = 0
+    return rest
+
+
+def _flush(handle: int) -> None:
+    if handle >= 0:
+        getattr(os, "fdatasync", os.fsync)(handle)
+
+
+def _lock(handle: int) -> None:
+    """Lock the open file; a file system without locks goes without."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with suppress(OSError):
+        if sys.platform == "linux":
+            lock = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, lock)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _end(handle: int) -> tuple[int, int]:
+    """Give the next sequence number and the end of the last whole record."""
+    size = os.fstat(handle).st_size
+    sequence, offset = 0, len(events.MAGIC)
+    while offset + events.HEADER.size <= size:
+        header = os.pread(handle, events.HEADER.size, offset)
+        mark, _, number, _, length = events.HEADER.unpack(header)
+        end = offset + events.HEADER.size + length
+        if mark != events.SYNC or end > size:
+            break
+        if end == size:
+            payload = os.pread(handle, length, offset + events.HEADER.size)
+            if not events.check(header, payload):
+                break
+        sequence, offset = number + 1, end
+    return sequence, offset
