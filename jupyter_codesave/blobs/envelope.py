@@ -101,6 +101,34 @@ def size_of(steps: Iterable[Step]) -> int:
     )
 
 
+def size_told(head: bytes, stored: int) -> int | None:
+    """Give the decoded size as the first 64 bytes of a blob tell it; None when they do not."""
+    if not head.startswith(MAGIC):
+        return stored
+    kind = head[_HEAD - 1 : _HEAD]
+    if kind == RAW:
+        return stored - _HEAD
+    if kind != ZSTD:
+        return None
+    import zstandard
+
+    try:
+        told = zstandard.frame_content_size(head[_HEAD:])
+    except zstandard.ZstdError:
+        return None
+    return int(told) if told >= 0 else None
+
+
+def stream_steps(envelope: BinaryIO) -> Iterator[Step]:
+    """Give the steps of a recipe in bounded memory; any other blob is literals."""
+    head = envelope.read(_HEAD)
+    if head == MAGIC + RECIPE:
+        yield from _steps(envelope)
+        return
+    rest = io.BufferedReader(_Rest(head, envelope))
+    yield from decode_stream(cast(BinaryIO, rest), _no_parts)
+
+
 def decode(envelope: bytes, fetch: Fetch) -> bytes:
     """Give the bytes that were laid out; `fetch` gives the payloads a recipe names.
 
@@ -134,6 +162,22 @@ def decode_stream(envelope: BinaryIO, fetch: Fetch) -> Iterator[bytes]:
             yield step if isinstance(step, bytes) else spell(step, fetch(step[1]))
     else:
         raise _unreadable(f"kind {kind!r} is unknown")
+
+
+class _Rest(io.RawIOBase):
+    """A file whose first bytes have been read already."""
+
+    def __init__(self, head: bytes, source: BinaryIO) -> None:
+        self._head, self._source = head, source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data, self._head = self._head, b""
+        data = data or self._source.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _joined(envelope: bytes, fetch: Fetch) -> Iterator[bytes]:

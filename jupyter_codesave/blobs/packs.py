@@ -50,6 +50,11 @@ def pack(members: Iterable[tuple[str, bytes, int]]) -> Iterator[tuple[bytes, lis
         yield _finish(pieces, index), index
 
 
+def overhead(count: int) -> int:
+    """Give the bytes that a pack of `count` members takes beside them."""
+    return len(MAGIC) + _FOOTER.size + count * _ROW.size
+
+
 def members(data: bytes) -> list[Member]:
     """Read the index of a whole pack; DamagedError when it is none."""
     return _members(data, data[-_FOOTER.size :], 0, len(data))

@@ -154,6 +154,55 @@ def records(tx: Transaction) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
+def revision(tx: Transaction, run_id: str) -> int:
+    """Give the revision of a run's record; 0 before the first."""
+    return int(tx.execute(sa.select(_runs.c.revision).where(_runs.c.id == run_id)).scalar() or 0)
+
+
+def by_record(tx: Transaction) -> dict[str, str]:
+    """Map records to the runs whose they are."""
+    query = sa.select(_runs.c.record, _runs.c.id).where(_runs.c.record.is_not(None))
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def saved(tx: Transaction) -> set[str]:
+    """Name the manifests of all runs' saved files."""
+    return {digest for _, digest in saved_by(tx)}
+
+
+def saved_by(tx: Transaction) -> list[tuple[str, str]]:
+    """Give run and manifest of all saved files."""
+    query = sa.select(_runs.c.id, _runs.c.files).where(_runs.c.files.is_not(None))
+    return [(row[0], row[1]) for row in tx.execute(query)]
+
+
+def whole_ones(tx: Transaction, *, deleted: bool | None = None) -> list[Run]:
+    """Give the runs that have their outputs yet, oldest first; not `deleted` ones when False."""
+    query = sa.select(_runs)
+    if deleted is None:
+        query = query.where(_runs.c.thinned.is_(None))
+    else:
+        query = query.where(_runs.c.deleted.is_not(None) if deleted else _runs.c.deleted.is_(None))
+    rows = tx.execute(query.order_by(_runs.c.started, _runs.c.id)).mappings()
+    return [from_row(row) for row in rows]
+
+
+def deleted_before(tx: Transaction, time: str) -> list[str]:
+    """Name the runs that were deleted before `time`."""
+    return list(tx.execute(sa.select(_runs.c.id).where(_runs.c.deleted < time)).scalars())
+
+
+def sharing(tx: Transaction, reference: str) -> list[str]:
+    """Name the runs whose newest version is `reference`, newest first."""
+    query = sa.select(_runs.c.id).where(_runs.c.artifact == reference)
+    return list(tx.execute(query.order_by(_runs.c.started.desc(), _runs.c.id.desc())).scalars())
+
+
+def forget_artifact(tx: Transaction, reference: str) -> None:
+    """Let no run name a version that goes."""
+    tx.execute(sa.update(_runs).where(_runs.c.artifact == reference).values(artifact=None))
+
+
 def matching(tx: Transaction, *, notebook: str | None, project: str | None) -> list[str]:
     """Name every run of a notebook or of a project, deleted ones too."""
     query = sa.select(_runs.c.id)

@@ -138,13 +138,13 @@ def touched_before(tx: Transaction, cutoff: float) -> list[str]:
     return list(tx.execute(sa.select(_blobs.c.digest).where(_blobs.c.touched < cutoff)).scalars())
 
 
-def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[Whereabouts]:
-    """Remove the rows of blobs; with a `cutoff`, only of those nobody wanted since.
+def condemn(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[str]:
+    """Say of blobs that their bytes are not there; with a `cutoff`, of those unwanted since.
 
-    A payload stays as long as a whole that leans on it was wanted since. Gives back where the
-    removed ones lay; their bytes go in the same transaction.
+    A payload stays as long as a whole that leans on it was wanted since. Names those that it was
+    said of: whoever wants one of them from now on stores it again.
     """
-    gone: list[Whereabouts] = []
+    condemned: list[str] = []
     for batch in _batches(digests):
         query = sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))
         if cutoff is not None:
@@ -155,14 +155,45 @@ def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[
                 .where(_parts.c.part == _blobs.c.digest, whole.c.touched >= cutoff)
             )
             query = query.where(_blobs.c.touched < cutoff, ~wanted.exists())
-        doomed = list(tx.execute(query).scalars())
-        if not doomed:
-            continue
-        rows = _where_query(outer=True).where(_blobs.c.digest.in_(doomed))
-        gone += [Whereabouts(*row) for row in tx.execute(rows)]
-        tx.execute(sa.delete(_blobs).where(_blobs.c.digest.in_(doomed)))
-        tx.execute(sa.delete(_parts).where(_parts.c.whole.in_(doomed)))
+        found = list(tx.execute(query).scalars())
+        lost(tx, found)
+        condemned += found
+    return condemned
+
+
+def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[str]:
+    """Remove the rows of condemned blobs that nobody has wanted since; name them."""
+    gone: list[str] = []
+    for batch in _batches(digests):
+        query = sa.select(_blobs.c.digest)
+        query = query.where(_blobs.c.digest.in_(batch), _blobs.c.stored.is_(None))
+        if cutoff is not None:
+            query = query.where(_blobs.c.touched < cutoff)
+        found = list(tx.execute(query).scalars())
+        tx.execute(sa.delete(_blobs).where(_blobs.c.digest.in_(found)))
+        tx.execute(sa.delete(_parts).where(_parts.c.whole.in_(found)))
+        gone += found
     return gone
+
+
+def rows_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
+    """Name those of `digests` that have a row, whether their bytes are there or not."""
+    found: set[str] = set()
+    for batch in _batches(digests):
+        found.update(
+            tx.execute(sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))).scalars()
+        )
+    return found
+
+
+def packs_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
+    """Name those of `digests` that are packs the catalog knows."""
+    found: set[str] = set()
+    for batch in _batches(digests):
+        found.update(
+            tx.execute(sa.select(_packs.c.digest).where(_packs.c.digest.in_(batch))).scalars()
+        )
+    return found
 
 
 def drop_pack(tx: Transaction, pack: str) -> None:
@@ -177,12 +208,6 @@ def lost(tx: Transaction, digests: Iterable[str]) -> None:
         tx.execute(sa.update(_blobs).where(_blobs.c.digest.in_(batch)).values(changes))
 
 
-def clear(tx: Transaction) -> None:
-    """Forget where everything lies."""
-    for table in (_blobs, _packs, _parts):
-        tx.execute(sa.delete(table))
-
-
 def stored_size(tx: Transaction) -> int:
     """Add up the bytes that blobs and packs take."""
     loose = sa.select(sa.func.coalesce(sa.func.sum(_blobs.c.stored), 0))
@@ -191,21 +216,25 @@ def stored_size(tx: Transaction) -> int:
     return int(alone) + int(packed)
 
 
-def usage(tx: Transaction) -> Mapping[str, int]:
-    """Map each pack to the bytes its members take."""
+def usage(tx: Transaction) -> Mapping[str, tuple[int, int]]:
+    """Map each pack to the bytes that its members take, and to their number."""
     query = (
-        sa.select(_packs.c.digest, sa.func.coalesce(sa.func.sum(_blobs.c.stored), 0))
+        sa.select(
+            _packs.c.digest,
+            sa.func.coalesce(sa.func.sum(_blobs.c.stored), 0),
+            sa.func.count(_blobs.c.digest),
+        )
         .join_from(_packs, _blobs, _blobs.c.pack == _packs.c.id, isouter=True)
         .group_by(_packs.c.digest)
     )
-    return {row[0]: int(row[1]) for row in tx.execute(query)}
+    return {row[0]: (int(row[1]), int(row[2])) for row in tx.execute(query)}
 
 
-def _where_query(*, outer: bool = False) -> sa.Select[tuple[str, int, int, str, int]]:
+def _where_query() -> sa.Select[tuple[str, int, int, str, int]]:
     query = sa.select(
         _blobs.c.digest, _blobs.c.size, _blobs.c.stored, _packs.c.digest, _blobs.c.place
     ).join_from(_blobs, _packs, _packs.c.id == _blobs.c.pack, isouter=True)
-    return query if outer else query.where(_blobs.c.stored.is_not(None))
+    return query.where(_blobs.c.stored.is_not(None))
 
 
 def _there(tx: Transaction, batch: list[str]) -> set[str]:

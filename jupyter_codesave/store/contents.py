@@ -25,7 +25,7 @@ from ..catalog import whereabouts
 from ..catalog.catalog import Catalog
 from ..catalog.rows import Whereabouts
 from ..catalog.whereabouts import Placed
-from ..errors import DamagedError, NotFoundError, UnavailableError
+from ..errors import DamagedError, NotFoundError
 from ..model.digest import digest_of, digest_stream
 
 WHOLE = 16 << 20  # files up to this are read at once, larger ones stream
@@ -42,7 +42,7 @@ class Contents:
         self.loose = blobs.area("content")
         self.packs = blobs.area("packs")
         self.records = blobs.area("records")
-        self._catalog = catalog
+        self.catalog = catalog
         self._folder = folder
         self._lock = threading.RLock()
         self._pending: dict[str, list[envelope.Step]] = {}
@@ -91,7 +91,7 @@ class Contents:
         What is taken, or was here already, leaves the spool.
         """
         wanted = set(digests)
-        with self._catalog.write() as tx:
+        with self.catalog.write() as tx:
             tx.keep_blobs()
             there = whereabouts.touch_known(tx, wanted, time.time())
         with self._lock:
@@ -115,7 +115,7 @@ class Contents:
         with self._lock:
             if not self._pending:
                 return
-            with self._catalog.write() as tx:
+            with self.catalog.write() as tx:
                 there = whereabouts.touch(tx, self._pending, time.time())
             fresh = {d: steps for d, steps in self._pending.items() if d not in there}
             self._write(fresh, dict(bases or {}))
@@ -152,18 +152,24 @@ class Contents:
             if len(laid) < ALONE:
                 members.append((digest, laid, size))
             else:
-                self.loose.put(laid, digest)
+                self.loose.replace(laid, digest)
                 alone.append(Placed(digest, size, len(laid)))
         written = []
         for data, index in packs.pack(members):
-            written.append((self.packs.put(data), len(data), index))
-        with self._catalog.write() as tx:
+            key = digest_of(data)
+            self.packs.replace(data, key)
+            written.append((key, data, index))
+        with self.catalog.write() as tx:
             tx.keep_blobs()
             whereabouts.placed(tx, alone)
             whereabouts.lean(tx, leaning)
-            for key, taken, index in written:
+            for key, data, index in written:
                 rows = [Placed(each.digest, each.size, each.length, each.offset) for each in index]
-                whereabouts.add_pack(tx, key, taken, rows)
+                whereabouts.add_pack(tx, key, len(data), rows)
+        # A pack had no row until now: should it have been taken for an orphan, write it again.
+        for key, data, _ in written:
+            if not self.packs.has(key):
+                self.packs.replace(data, key)
 
     def _put_stream(self, source: BinaryIO) -> tuple[str, int]:
         """Lay a stream out as a recipe, through a file of ours that is gone afterwards."""
@@ -183,7 +189,7 @@ class Contents:
             self.flush()
             stored = sink.tell()
             while True:
-                with self._catalog.write() as tx:
+                with self.catalog.write() as tx:
                     there = whereabouts.touch(tx, [digest], time.time())
                 if not there:
                     self.loose.put_file(sink.name, digest)
@@ -194,13 +200,13 @@ class Contents:
         self, digest: str, size: int, stored: int, leaning: Iterable[str] = ()
     ) -> bool:
         """Note a blob that was just written by itself; False when gc took it: write it again."""
-        with self._catalog.write() as tx:
+        with self.catalog.write() as tx:
             tx.keep_blobs()
             if whereabouts.touch(tx, [digest], time.time()):
                 return True
         if not self.loose.has(digest):
             return False
-        with self._catalog.write() as tx:
+        with self.catalog.write() as tx:
             tx.keep_blobs()
             whereabouts.placed(tx, [Placed(digest, size, stored)])
             whereabouts.lean(tx, [(digest, part) for part in leaning])
@@ -217,7 +223,7 @@ class Contents:
         if not names & wanted and names:
             return
         if names - there:
-            with self._catalog.write() as tx:
+            with self.catalog.write() as tx:
                 tx.keep_blobs()
                 known = whereabouts.touch(tx, names, time.time())
             if isinstance(self.packs, LocalBlobs):
@@ -229,7 +235,7 @@ class Contents:
                 for each in members
                 if each.digest not in known
             ]
-            with self._catalog.write() as tx:
+            with self.catalog.write() as tx:
                 tx.keep_blobs()
                 whereabouts.add_pack(tx, key, len(data), rows)
         there |= names & wanted
@@ -248,7 +254,7 @@ class Contents:
         except FileNotFoundError:
             return False
         if as_it_is:
-            with self._catalog.write() as tx:
+            with self.catalog.write() as tx:
                 tx.keep_blobs()
                 there = whereabouts.touch(tx, [key], time.time())
             if not there:
@@ -272,7 +278,7 @@ class Contents:
             )
         laid_out = self.envelopes([digest])[digest]
         payloads = self.envelopes(envelope.parts(laid_out))
-        data = envelope.decode(laid_out, lambda part: self._verified(part, payloads[part]))
+        data = envelope.decode(laid_out, lambda part: self.verified(part, payloads[part]))
         return _verify(digest, data)
 
     def outline(self, digest: str) -> bytes:
@@ -296,13 +302,13 @@ class Contents:
         """Tell whether the bytes are there."""
         if digest in self._pending:
             return True
-        with self._catalog.read() as tx:
+        with self.catalog.read() as tx:
             return bool(whereabouts.known(tx, [digest]))
 
     def where(self, digests: Iterable[str]) -> dict[str, Whereabouts]:
         """Tell where blobs lie; NotFoundError names one that is not there."""
         wanted = set(digests)
-        with self._catalog.read() as tx:
+        with self.catalog.read() as tx:
             found = whereabouts.locate(tx, wanted)
         for digest in wanted - found.keys():
             raise NotFoundError(
@@ -332,7 +338,12 @@ class Contents:
             return self.loose.get(where.digest)
         return self.packs.part(where.pack, where.place or 0, where.stored)
 
-    def _verified(self, digest: str, laid_out: bytes) -> bytes:
+    def read_any(self, digest: str) -> bytes:
+        """Give the bytes as they are found, not verified: whoever joins them verifies the whole."""
+        return envelope.decode(self.envelopes([digest])[digest], self.read_any)
+
+    def verified(self, digest: str, laid_out: bytes) -> bytes:
+        """Decode a blob as it is laid out; DamagedError when it is not what was stored."""
         return _verify(digest, envelope.decode(laid_out, self.get))
 
 
@@ -423,8 +434,3 @@ def _damaged(digest: str) -> DamagedError:
         f"the blob {digest} is not what was stored; `jupyter codesave verify` repairs it where "
         "another copy is there"
     )
-
-
-def changed_while_stored(path: Path) -> UnavailableError:
-    """Say that a file did not hold still."""
-    return UnavailableError(f"{path} changed while it was stored; store it again")

@@ -151,7 +151,7 @@ class Store:
         with self.catalog.write() as tx:
             tx.keep_blobs()
             if run is not None and journals.is_purged(tx, run.id):
-                return []
+                run, executions, files, commit = None, (), None, {}
             known = {name: versions.newest(tx, name) for name in commit}
             changed = [
                 manifest

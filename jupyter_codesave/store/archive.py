@@ -1,0 +1,164 @@
+"""A .zip of runs: their records and blobs, readable by any zip tool and by `copy --from`.
+
+`records/DIGEST` is JSON, `blobs/DIGEST` the plain bytes of a blob; digests are spelled in hex.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from ..catalog import runs
+from ..errors import DamagedError, NotFoundError
+from ..model.digest import digest_of
+from . import records
+
+if TYPE_CHECKING:
+    from .store import Progress, Store
+
+
+class Archive:
+    """An archive that is open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except FileNotFoundError:
+            raise NotFoundError(f"there is no archive {path}") from None
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DamagedError(
+                f"the archive {path} cannot be read ({error}); copy it again"
+            ) from error
+        self.path = path
+        self.names = set(self._zip.namelist())
+        self._records = [self._record(name) for name in sorted(self.names) if _is_record(name)]
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._zip.close()
+
+    def runs(self) -> list[str]:
+        """Name the runs in the archive, oldest first."""
+        own = (each for each in self._records if each["kind"] == "run")
+        return [each["run"]["id"] for each in records.newest(own)]
+
+    def records_of(self, run_id: str) -> list[records.Record]:
+        """Give the records that belong to a run."""
+        run = next(
+            each
+            for each in records.newest(self._records)
+            if each["kind"] == "run" and each["run"]["id"] == run_id
+        )
+        names = {row["artifact"] for row in run["versions"]}
+        found = [run]
+        for each in self._records:
+            if each["kind"] == "journal" and each["journal"]["session"] == run["run"]["session"]:
+                found.append(each)
+            elif each["kind"] == "ledger":
+                rows = [row for row in each["series"] if row[2] in names]
+                found.append({**each, "series": rows})
+        return found
+
+    def get(self, digest: str) -> bytes:
+        """Give a blob's bytes; DamagedError when they are not what they should be."""
+        with self.open(digest) as file:
+            data = file.read()
+        if digest_of(data) != digest:
+            raise DamagedError(f"{digest} in {self.path} is damaged; copy the archive again")
+        return data
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open a blob's bytes."""
+        try:
+            return cast(BinaryIO, self._zip.open(f"blobs/{digest[7:]}"))
+        except KeyError:
+            raise NotFoundError(f"{self.path} does not hold the blob {digest}") from None
+
+    def copy_into(self, target: zipfile.ZipFile, but: Iterable[str]) -> None:
+        """Copy all entries into another archive, but some."""
+        left_out = set(but)
+        for name in sorted(self.names - left_out):
+            with self._zip.open(name) as source, _entry(target, name) as sink:
+                while chunk := source.read(1 << 20):
+                    sink.write(chunk)
+
+    def _record(self, name: str) -> records.Record:
+        try:
+            record = json.loads(self._zip.read(name))
+            if isinstance(record, dict) and isinstance(record["revision"], int):
+                _ = record["run"]["id"] if record["kind"] == "run" else record["kind"]
+                return record
+        except (ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            pass
+        raise DamagedError(f"{name} in {self.path} is no record; copy the archive again")
+
+
+def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) -> dict[str, int]:
+    """Write runs into an archive, beside what is in it already; it is replaced once it is whole."""
+    from .copy import blobs_of, records_for
+
+    counts = {"runs": 0, "blobs": 0, "unchanged": 0}
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(part, "x", zipfile.ZIP_DEFLATED) as target:
+            there: set[str] = set()
+            if path.exists():
+                with Archive(path) as old:
+                    old.copy_into(target, ())
+                    there = set(old.names)
+            for run_id in progress(list(ids)):
+                with store.catalog.read() as tx:
+                    found = records_for(tx, run_id)
+                    found[0]["revision"] = runs.revision(tx, run_id)
+                names = [f"records/{digest_of(records.dump(each))[7:]}" for each in found]
+                if names[0] in there:
+                    counts["unchanged"] += 1
+                    continue
+                for digest in sorted(blobs_of(found, store.get)):
+                    name = f"blobs/{digest[7:]}"
+                    if name in there:
+                        continue
+                    with store.open_blob(digest) as source, _entry(target, name) as sink:
+                        while chunk := source.read(1 << 20):
+                            sink.write(chunk)
+                    there.add(name)
+                    counts["blobs"] += 1
+                for name, record in zip(names, found, strict=True):
+                    if name not in there:
+                        with _entry(target, name) as sink:
+                            sink.write(records.dump(record))
+                        there.add(name)
+                counts["runs"] += 1
+        os.chmod(part, 0o600)
+        with part.open("rb") as whole:
+            os.fsync(whole.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return counts
+
+
+def _entry(target: zipfile.ZipFile, name: str) -> BinaryIO:
+    # A fixed time: the same runs make the same archive.
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o600 << 16
+    return cast(BinaryIO, target.open(info, "w", force_zip64=True))
+
+
+def _is_record(name: str) -> bool:
+    return name.startswith("records/")

@@ -1,0 +1,137 @@
+"""Budget and retention: what goes when space or time runs out, oldest first, sources last."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from ..catalog import journals, runs, versions, whereabouts
+from ..errors import CodeSaveError
+from ..model.manifest import Entry, Manifest
+from . import reach, records
+
+if TYPE_CHECKING:
+    from .store import Store
+
+KEEP = "keep"  # a run with this tag, or a version with an alias of its own, is never thinned
+_SHARE = 10  # this part of the runs is thinned at a time
+
+
+def enforce(store: Store) -> int:
+    """Thin runs older than the retention, then the oldest ones until the budget holds.
+
+    To thin a run is to drop outputs from its notebooks, its journal, and, if that is not enough,
+    its saved files; the sources stay. Gives the number of runs thinned.
+    """
+    setting = store.settings.get("retention_days")
+    days = int(setting.value) if setting else 0
+    thinned = 0
+    candidates = _candidates(store)
+    if days > 0:
+        cutoff = (datetime.now(timezone.utc) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
+        for run_id, started in list(candidates):
+            if started < cutoff:
+                thin(store, run_id)
+                candidates.remove((run_id, started))
+                thinned += 1
+    budget = store.budget()
+    if store.size() <= budget:
+        return thinned
+    for drop_files in (False, True):
+        left = list(candidates)
+        while left and _named_size(store) > budget:
+            step, left = left[: max(len(left) // _SHARE, 1)], left[max(len(left) // _SHARE, 1) :]
+            for run_id, _ in step:
+                thin(store, run_id, files=drop_files)
+            thinned += 0 if drop_files else len(step)
+    return thinned
+
+
+def thin(store: Store, run_id: str, *, files: bool = False) -> None:
+    """Drop the outputs of a run, with `files` its saved files too; keep the sources."""
+    with store.catalog.read() as tx:
+        mine = versions.of_run(tx, run_id)
+    slim = {version.number: _without_outputs(store, version.digest) for version in mine}
+    store.flush()
+    dropped: list[str | None] = []
+    with store.catalog.write() as tx:
+        tx.keep_blobs()
+        row = runs.columns(tx, run_id)
+        if row is None:
+            return
+        for version in mine:
+            manifest = slim[version.number]
+            if manifest is not None and manifest.digest != version.digest:
+                changes: dict[str, Any] = {"digest": manifest.digest, "size": manifest.size}
+                versions.set_columns(tx, version.artifact, version.number, **changes)
+        runs.drop_printed(tx, run_id)
+        runs.set_columns(tx, run_id, thinned=records.now())
+        if files and row["files"]:
+            gone = [[path, "dropped to keep within the budget"] for path, _ in store.files(run_id)]
+            runs.set_columns(tx, run_id, files=None, missing=(row["missing"] or []) + gone)
+        dropped.append(records.keep_run(tx, store.contents, run_id))
+        session = row["session"]
+        if all(_is_thin(tx, each) for each in runs.of_session(tx, session)):
+            journal = journals.columns(tx, session)
+            if journal and journal["sealed"] and journal["digest"]:
+                dropped.append(journal["record"])
+                state = journals.get(tx, session)
+                assert state is not None
+                journals.release(tx, session)
+    for digest in dropped:
+        if digest:
+            store.contents.records.delete(digest)
+
+
+def _candidates(store: Store) -> list[tuple[str, str]]:
+    """Name the runs that may be thinned and when they began, oldest first."""
+    with store.catalog.read() as tx:
+        pinned = {
+            version.run
+            for artifact in versions.artifacts(tx)
+            for version in artifact.versions
+            if set(version.aliases) - {"latest"}
+        }
+        return [
+            (run.id, run.started)
+            for run in runs.whole_ones(tx)
+            if run.state != "running" and KEEP not in run.tags and run.id not in pinned
+        ]
+
+
+def _named_size(store: Store) -> int:
+    """Add up what all that is named takes: what would be left once the garbage is gone."""
+    live = reach.live(store)
+    with store.catalog.read() as tx:
+        return sum(each.stored for each in whereabouts.every(tx) if each.digest in live)
+
+
+def _is_thin(tx: Any, run_id: str) -> bool:
+    row = runs.columns(tx, run_id)
+    return bool(row and row["thinned"])
+
+
+def _without_outputs(store: Store, digest: str) -> Manifest | None:
+    try:
+        entries = dict(store.manifest(digest).entries)
+        for path, entry in entries.items():
+            if path.endswith(".ipynb"):
+                entries[path] = _slim_entry(store, entry)
+    except CodeSaveError:
+        return None  # verify tells of it
+    manifest = Manifest(entries)
+    store.put(manifest.dump())
+    return manifest
+
+
+def _slim_entry(store: Store, entry: Entry) -> Entry:
+    try:
+        notebook = json.loads(store.get(entry.digest))
+        for cell in notebook["cells"]:
+            if cell.get("outputs"):
+                cell["outputs"] = []
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return entry
+    data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    return Entry(store.put(data), len(data), entry.mode)

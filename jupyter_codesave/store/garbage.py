@@ -1,0 +1,170 @@
+"""Garbage collection, with writers at work: nothing that is named, or was just wanted, goes.
+
+A blob goes in two steps. First its row says that the bytes are not there, if nobody wanted them
+for the grace period; then row and bytes go in one transaction that holds writers off, if still
+nobody did. Killed at any moment, it leaves bytes without a name, never a name without bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from ..blobs.base import Blobs
+from ..blobs.local import LocalBlobs
+from ..blobs.packs import overhead, pack
+from ..catalog import runs, whereabouts
+from ..catalog.catalog import Transaction
+from ..catalog.whereabouts import Placed
+from ..errors import NotFoundError
+from . import reach, records
+
+if TYPE_CHECKING:
+    from .store import Store
+
+GRACE = 3600.0  # seconds for which what was wanted stays
+GRACE_BETWEEN_HOSTS = 7 * 86400.0
+DELETED_DAYS = 30  # after which a deleted run is purged
+_BATCH = 500
+
+
+def collect(store: Store, grace: float | None = None) -> dict[str, int]:
+    """Purge what was deleted long ago, keep within retention and budget, remove garbage.
+
+    Gives the number of `runs` purged, runs `thinned`, `blobs` and `packs` removed, packs
+    `rewritten`, and `bytes` freed.
+    """
+    from .budget import enforce
+    from .purge import purge
+
+    if grace is None:
+        grace = GRACE_BETWEEN_HOSTS if store.shared else GRACE
+    before = store.size()
+    long_ago = datetime.now(timezone.utc) - timedelta(days=DELETED_DAYS)
+    with store.catalog.read() as tx:
+        expired = runs.deleted_before(tx, long_ago.strftime("%Y-%m-%dT%H:%M:%S"))
+    if expired:
+        purge(store, runs=expired)
+    thinned = enforce(store)
+    cutoff = time.time() - grace
+    blobs = sweep(store, cutoff)
+    dropped, rewritten = tidy_packs(store, share=0.25)
+    _orphans(store, cutoff)
+    return {
+        "runs": len(expired),
+        "thinned": thinned,
+        "blobs": blobs,
+        "packs": dropped,
+        "rewritten": rewritten,
+        "bytes": max(before - store.size(), 0),
+    }
+
+
+def sweep(store: Store, cutoff: float | None, among: Iterable[str] | None = None) -> int:
+    """Remove blobs that nothing leads to and nobody wanted since `cutoff`; give their number.
+
+    `among` names the candidates. Without a `cutoff` they go however young they are.
+    """
+    with store.catalog.read() as tx:
+        found = whereabouts.touched_before(tx, cutoff or time.time() + 3600)
+    candidates = set(found) if among is None else set(found) & set(among)
+    doomed = sorted(candidates - reach.live(store))
+    gone = 0
+    for at in range(0, len(doomed), _BATCH):
+        batch = doomed[at : at + _BATCH]
+        with store.catalog.write() as tx:
+            tx.take_blobs()
+            batch = whereabouts.condemn(tx, batch, cutoff)
+        with store.catalog.write() as tx:
+            tx.take_blobs()
+            for digest in whereabouts.drop(tx, batch, cutoff):
+                store.contents.loose.delete(digest)
+                gone += 1
+    return gone
+
+
+def tidy_packs(store: Store, *, share: float) -> tuple[int, int]:
+    """Drop packs without members, rewrite those whose members fill less than `share` of them.
+
+    Gives the numbers of both.
+    """
+    dropped = rewritten = 0
+    with store.catalog.read() as tx:
+        used, sizes = whereabouts.usage(tx), whereabouts.packs(tx)
+    for key, size in sizes.items():
+        taken, count = used.get(key, (0, 0))
+        if count == 0:
+            dropped += _drop_pack(store, key)
+        elif taken + overhead(count) < size * share:
+            rewritten += _rewrite(store, key)
+    return dropped, rewritten
+
+
+def _rewrite(store: Store, key: str) -> int:
+    contents = store.contents
+    with store.catalog.read() as tx:
+        members = whereabouts.members(tx, key)
+    try:
+        laid_out = [(each.digest, contents.read(each), each.size) for each in members]
+    except NotFoundError:
+        return 0  # verify tells of it
+    for data, index in pack(laid_out):
+        new = contents.packs.put(data)
+        rows = [Placed(each.digest, each.size, each.length, each.offset) for each in index]
+        with store.catalog.write() as tx:
+            tx.take_blobs()
+            still = {each.digest for each in whereabouts.members(tx, key)}
+            moved = [row for row in rows if row.digest in still]
+            whereabouts.add_pack(tx, new, len(data), moved)
+        if not contents.packs.has(new):
+            contents.packs.put(data)
+    _drop_pack(store, key)
+    return 1
+
+
+def _drop_pack(store: Store, key: str) -> int:
+    """Remove a pack that holds no blob any more."""
+    with store.catalog.write() as tx:
+        tx.take_blobs()
+        if whereabouts.members(tx, key):
+            return 0
+        whereabouts.drop_pack(tx, key)
+    with store.catalog.write() as tx:
+        tx.take_blobs()
+        if key not in whereabouts.packs_known(tx, [key]):
+            store.contents.packs.delete(key)
+    return 1
+
+
+def _orphans(store: Store, cutoff: float) -> None:
+    """Remove bytes that no row names: what killed writers and collectors left."""
+    contents = store.contents
+    keep = reach.live(store) if store.shared else set()
+    _delete_unnamed(store, contents.loose, cutoff, whereabouts.rows_known, keep)
+    if not store.shared:
+        _delete_unnamed(store, contents.packs, cutoff, whereabouts.packs_known, keep)
+        _delete_unnamed(store, contents.records, cutoff, lambda tx, _: records.in_use(tx), keep)
+    for area in (contents.loose, contents.packs, contents.records):
+        if isinstance(area, LocalBlobs):
+            area.sweep(cutoff)
+    for left in store.folder.glob(".incoming-*"):
+        if left.stat().st_mtime < cutoff:
+            left.unlink(missing_ok=True)
+
+
+def _delete_unnamed(store: Store, area: Blobs, cutoff: float, named: Named, keep: set[str]) -> None:
+    old = [kept.key for kept in area.listing() if kept.modified < cutoff and kept.key not in keep]
+    for at in range(0, len(old), _BATCH):
+        batch = old[at : at + _BATCH]
+        with store.catalog.write() as tx:
+            tx.take_blobs()
+            for key in set(batch) - named(tx, batch):
+                area.delete(key)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Named = Callable[[Transaction, list[str]], set[str]]

@@ -1,0 +1,126 @@
+"""Purge: runs go for good, and nothing of them is left anywhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalog import journals, versions, whereabouts
+from ..catalog import runs as rows
+from ..catalog.catalog import Transaction
+from . import reach, records
+from .garbage import sweep, tidy_packs
+
+if TYPE_CHECKING:
+    from .contents import Contents
+    from .store import Store
+
+
+def purge(
+    store: Store,
+    *,
+    runs: Iterable[str] = (),
+    notebook: str | None = None,
+    project: str | None = None,
+    everything: bool = False,
+) -> dict[str, int]:
+    """Remove runs with their versions, saved files, journals, and blobs that nothing else names.
+
+    Packs that held such blobs are written anew, freed pages of the catalog are overwritten, and
+    with a run goes the journal of its session. Of a session that still runs the journal stays
+    until it ends (it counts as `waiting`) and is not kept then. Gives the numbers of `runs`,
+    `versions` and `blobs` removed, and of journals `waiting`.
+    """
+    contents = store.contents
+    store.flush()
+    with store.catalog.write() as tx:
+        chosen = set(runs)
+        if everything:
+            chosen.update(rows.every(tx))
+        elif notebook is not None or project is not None:
+            chosen.update(rows.matching(tx, notebook=notebook, project=project))
+        suspects = reach.of_runs(tx, contents, chosen)
+        sessions = {row["session"] for each in chosen if (row := rows.columns(tx, each))}
+        dropped, gone = _drop_rows(tx, contents, chosen)
+        dropped += _drop_journals(tx, sessions)
+        dropped.append(records.keep_ledger(tx, contents))
+    for digest in dropped:
+        if digest:
+            contents.records.delete(digest)
+    blobs = sweep(store, None, suspects)
+    tidy_packs(store, share=1.0)
+    if everything:
+        _clear_unnamed(store)
+    waiting = _clear_files(store, chosen, sessions)
+    store.catalog.compact()
+    return {"runs": len(chosen), "versions": gone, "blobs": blobs, "waiting": waiting}
+
+
+def _drop_rows(
+    tx: Transaction, contents: Contents, chosen: set[str]
+) -> tuple[list[str | None], int]:
+    dropped: list[str | None] = []
+    gone = 0
+    for run_id in chosen:
+        row = rows.columns(tx, run_id)
+        if row is None:
+            continue
+        dropped.append(row["record"])
+        for version in versions.of_run(tx, run_id):
+            sharing = [each for each in rows.sharing(tx, version.reference) if each not in chosen]
+            if sharing:  # another run changed nothing and has the same version
+                versions.set_columns(tx, version.artifact, version.number, run=sharing[0])
+                dropped.append(records.keep_run(tx, contents, sharing[0]))
+                continue
+            rows.forget_artifact(tx, version.reference)
+            versions.drop(tx, version.artifact, version.number)
+            gone += 1
+        journals.forget_runs(tx, [(run_id, row["session"])])
+        rows.drop(tx, run_id)
+    return dropped, gone
+
+
+def _drop_journals(tx: Transaction, sessions: Iterable[str]) -> list[str | None]:
+    dropped: list[str | None] = []
+    for session in sessions:
+        row = journals.columns(tx, session)
+        if row is not None and row["sealed"]:
+            dropped.append(row["record"])
+            journals.drop(tx, session)
+    return dropped
+
+
+def _clear_unnamed(store: Store) -> None:
+    """With everything purged, nothing may stay that no row names either."""
+    contents = store.contents
+    with store.catalog.write() as tx:
+        tx.take_blobs()
+        named = {each.digest for each in whereabouts.every(tx)}
+        for area, kept in (
+            (contents.loose, named),
+            (contents.packs, set(whereabouts.packs(tx))),
+            (contents.records, records.in_use(tx)),
+        ):
+            for each in list(area.listing()):
+                if each.key not in kept:
+                    area.delete(each.key)
+
+
+def _clear_files(store: Store, chosen: Iterable[str], sessions: Iterable[str]) -> int:
+    """Remove the runs' folders and the journals of sessions that are over."""
+    for run_id in chosen:
+        folder = store.folder / "runs" / Path(run_id).name
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(store.folder / "spool" / "stat", ignore_errors=True)
+    waiting = 0
+    for session in sessions:
+        with store.catalog.read() as tx:
+            alive = bool(rows.of_session(tx, session)) or journals.get(tx, session) is not None
+        for file in (store.folder / "journal").glob(f"{Path(session).name}.*"):
+            if alive:
+                waiting += file.suffix == ".journal"
+            else:
+                file.unlink(missing_ok=True)
+    return waiting

@@ -1,0 +1,127 @@
+"""Rebuild: the catalog made anew from blobs alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..blobs import envelope, packs
+from ..catalog import rebuilding, whereabouts
+from ..catalog.whereabouts import Placed
+from ..errors import CodeSaveError
+from . import records
+
+if TYPE_CHECKING:
+    from .contents import Contents
+    from .store import Progress, Store
+
+
+def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
+    """Read what blobs and records say, and write the catalog's rows from it.
+
+    Sessions that still run are left as they are: their journals are ingested again. Gives the
+    numbers of `runs`, `versions`, `journals` and `blobs` found, and of `damaged` records.
+    """
+    contents = store.contents
+    contents.flush()
+    blobs = _find_blobs(store, progress)
+    found: list[tuple[str, records.Record]] = []
+    damaged = 0
+    for kept in progress(list(contents.records.listing())):
+        try:
+            record = records.load(contents.records.get(kept.key), kept.key)
+        except CodeSaveError:
+            record = None
+        if record is None:
+            damaged += 1
+        else:
+            found.append((kept.key, record))
+    digests = {id(record): digest for digest, record in found}
+    newest = records.newest([record for _, record in found])
+    counts = {"runs": 0, "versions": 0, "journals": 0}
+    with store.catalog.write() as tx:
+        tx.keep_blobs()
+        rebuilding.clear(tx, [each["run"]["id"] for each in newest if each["kind"] == "run"])
+        for record in newest:
+            records.restore(tx, contents, record, digests[id(record)])
+            counts["runs"] += record["kind"] == "run"
+            counts["journals"] += record["kind"] == "journal"
+            counts["versions"] += len(record.get("versions", ()))
+    return {**counts, "blobs": blobs, "damaged": damaged}
+
+
+def _find_blobs(store: Store, progress: Progress) -> int:
+    contents, now, count = store.contents, time.time(), 0
+    with store.catalog.read() as tx:
+        known = {each.digest for each in whereabouts.every(tx)}
+    for kept in progress(list(contents.packs.listing())):
+        try:
+            index = packs.read_members(contents.packs, kept.key, kept.size)
+        except CodeSaveError:
+            continue  # verify tells of it
+        rows = [Placed(each.digest, each.size, each.length, each.offset) for each in index]
+        fresh = [row for row in rows if row.digest not in known]
+        leaning: list[tuple[str, str]] = []
+        if fresh:
+            data = contents.packs.get(kept.key)
+            for row in fresh:
+                laid_out = data[row.place or 0 : (row.place or 0) + row.stored]
+                leaning += _leaning(row.digest, laid_out)
+        with store.catalog.write() as tx:
+            tx.keep_blobs()
+            whereabouts.touch(tx, [row.digest for row in fresh], now)
+            whereabouts.add_pack(tx, kept.key, kept.size, fresh)
+            whereabouts.lean(tx, leaning)
+        known.update(row.digest for row in fresh)
+        count += len(rows)
+    batch: list[Any] = []
+    for kept in progress(list(contents.loose.listing())):
+        count += 1
+        if kept.key not in known:
+            batch.append(kept)
+        if len(batch) == 500:
+            _note_loose(store, batch, now)
+            batch = []
+    _note_loose(store, batch, now)
+    return count
+
+
+def _note_loose(store: Store, batch: list[Any], now: float) -> None:
+    rows, leaning = [], []
+    for kept in batch:
+        try:
+            size, parts = _measure(store.contents, kept.key, kept.size)
+        except CodeSaveError:
+            size, parts = kept.size, []
+        rows.append(Placed(kept.key, size, kept.size))
+        leaning += parts
+    with store.catalog.write() as tx:
+        tx.keep_blobs()
+        whereabouts.touch(tx, [row.digest for row in rows], now)
+        whereabouts.placed(tx, rows)
+        whereabouts.lean(tx, leaning)
+
+
+def _measure(contents: Contents, key: str, stored: int) -> tuple[int, list[tuple[str, str]]]:
+    """Give the decoded size of a blob of its own, and what it leans on."""
+    with contents.loose.open(key) as file:
+        head = file.read(64)
+        if not head.startswith(envelope.MAGIC):
+            return stored, []
+        if not envelope.is_recipe(head) and (size := envelope.size_told(head, stored)) is not None:
+            return size, []
+    with contents.loose.open(key) as file:
+        steps = envelope.stream_steps(file)
+        size, leaning = 0, []
+        for step in steps:
+            size += envelope.size_of([step])
+            if not isinstance(step, bytes):
+                leaning.append((key, step[1]))
+    return size, leaning
+
+
+def _leaning(digest: str, laid_out: bytes) -> list[tuple[str, str]]:
+    try:
+        return [(digest, part) for part in envelope.parts(laid_out)]
+    except CodeSaveError:
+        return []

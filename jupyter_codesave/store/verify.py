@@ -1,0 +1,191 @@
+"""Verify: every stored byte read and hashed, every name followed, and mended where it can be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..blobs import envelope
+from ..blobs.local import LocalBlobs
+from ..catalog import journals, runs, versions, whereabouts
+from ..catalog.rows import Whereabouts
+from ..errors import CodeSaveError, NotFoundError
+from ..model.digest import digest_of
+from . import reach, records
+from .healing import Healing
+
+if TYPE_CHECKING:
+    from .store import Progress, Store
+
+Heal = Callable[[str], "bytes | None"]
+
+
+def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) -> dict[str, Any]:
+    """Tell what is damaged or missing, after mending what another copy could mend.
+
+    Gives the numbers of `blobs`, `versions` and sealed `journals` looked at, and the lists
+    `damaged` and `missing` (what was not mended) and `repaired`; each names a digest and what
+    leads to it. Bytes found damaged are set aside (`blobs/damaged`) and never served.
+    """
+    store.flush()
+    contents = store.contents
+    with store.catalog.read() as tx:
+        places = list(whereabouts.every(tx))
+        kept = whereabouts.packs(tx)
+        manifests = versions.manifests(tx)
+        saved = runs.saved_by(tx)
+        sealed = {row["session"]: row["digest"] for row in journals.every(tx) if row["digest"]}
+    bad: dict[str, str] = {}  # digest → damaged or missing
+    for digest, state in _check_blobs(store, places, kept, progress):
+        bad[digest] = state
+    there = {each.digest for each in places}
+    owners: dict[str, str] = {}
+    named = [*manifests, *((f"the saved files of run {run}", digest) for run, digest in saved)]
+    by_digest: dict[str, str] = {}
+    for owner, digest in named:
+        by_digest.setdefault(digest, owner)
+        owners.setdefault(digest, owner)
+    wanted = set(by_digest) - bad.keys()
+    for digest, manifest in reach.read_manifests(contents, wanted & there):
+        if manifest is None:
+            bad.setdefault(digest, "damaged")
+            continue
+        for path, entry in manifest.entries.items():
+            owners.setdefault(entry.digest, f"{by_digest[digest]} {path}")
+    for session, digest in sealed.items():
+        owners.setdefault(digest, f"the journal of session {session}")
+    for digest in owners.keys() - there:
+        bad[digest] = "missing"
+    with store.catalog.read() as tx:
+        for whole, parts in whereabouts.leanings(tx).items():
+            for part in parts:
+                if whole in there:
+                    owners.setdefault(part, f"part of {owners.get(whole, whole)}")
+                    if part not in there:
+                        bad.setdefault(part, "missing")
+    repaired = _repair(store, bad, owners, heal)
+    _check_records(store)
+    result: dict[str, Any] = {
+        "blobs": len(places),
+        "versions": len(manifests),
+        "journals": len(sealed),
+    }
+    for state in ("damaged", "missing"):
+        result[state] = sorted(
+            _named(digest, owners)
+            for digest, found in bad.items()
+            if found == state and digest not in repaired
+        )
+    result["repaired"] = sorted(_named(digest, owners) for digest in repaired)
+    return result
+
+
+def _check_blobs(
+    store: Store, places: list[Whereabouts], kept: dict[str, int], progress: Progress
+) -> Iterator[tuple[str, str]]:
+    """Read and hash every blob; give those that are not right, and how."""
+    contents = store.contents
+    pack, data = "", b""
+    payloads = _Recent(contents.read_any)
+    for where in progress(places):
+        try:
+            if where.pack is None:
+                if _hash_loose(store, where, payloads) != where.digest:
+                    yield where.digest, "damaged"
+                continue
+            if where.pack != pack:
+                pack, data = where.pack, contents.packs.get(where.pack)
+            laid_out = data[where.place or 0 : (where.place or 0) + where.stored]
+            if digest_of(envelope.decode(laid_out, payloads)) != where.digest:
+                yield where.digest, "damaged"
+        except NotFoundError:
+            if where.pack is not None and where.pack != pack:
+                pack, data = where.pack, b""
+            with store.catalog.read() as tx:
+                still = whereabouts.locate(tx, [where.digest]).get(where.digest)
+            if still == where:
+                yield where.digest, "missing"
+        except CodeSaveError:
+            yield where.digest, "damaged"
+
+
+def _hash_loose(store: Store, where: Whereabouts, payloads: Callable[[str], bytes]) -> str:
+    sha = hashlib.sha256()
+    with store.contents.loose.open(where.digest) as source:
+        for piece in envelope.decode_stream(source, payloads):
+            sha.update(piece)
+    return "sha256:" + sha.hexdigest()
+
+
+class _Recent:
+    """The payloads read last: versions of one notebook share them."""
+
+    def __init__(self, read: Callable[[str], bytes]) -> None:
+        self._read = read
+        self._kept: dict[str, bytes] = {}
+        self._size = 0
+
+    def __call__(self, digest: str) -> bytes:
+        if digest not in self._kept:
+            data = self._read(digest)
+            self._size += len(data)
+            if self._size > 32 << 20:
+                self._kept.clear()
+                self._size = len(data)
+            self._kept[digest] = data
+        return self._kept[digest]
+
+
+def _repair(
+    store: Store, bad: dict[str, str], owners: dict[str, str], heal: Heal | None
+) -> set[str]:
+    """Put bad blobs anew where another copy is; set aside what is damaged."""
+    if not bad:
+        return set()
+    contents = store.contents
+    healing = Healing(store)
+    cures: dict[str, bytes] = {}
+    for digest in bad:
+        data = healing.copy(digest)
+        if data is None and heal is not None:
+            data = heal(digest)
+        if data is not None and digest_of(data) == digest:
+            cures[digest] = data
+    for digest, state in bad.items():
+        if state == "damaged" and isinstance(contents.loose, LocalBlobs):
+            aside = contents.loose.folder.parent / "damaged"
+            if contents.loose.has(digest) and isinstance(store.blobs, LocalBlobs):
+                LocalBlobs(aside).move(contents.loose.path(digest), digest)
+    with store.catalog.write() as tx:
+        whereabouts.lost(tx, bad)
+    for data in cures.values():
+        contents.put(data)
+    contents.flush()
+    # What was made of parts can be made again only once the parts are there.
+    for digest in bad.keys() - cures.keys():
+        data = healing.derive(digest)
+        if data is not None:
+            contents.put(data)
+            cures[digest] = data
+    contents.flush()
+    return set(cures)
+
+
+def _check_records(store: Store) -> None:
+    """Write records anew that cannot be read: the catalog has what they say."""
+    contents = store.contents
+    with store.catalog.read() as tx:
+        by_record = runs.by_record(tx)
+    for digest, run_id in by_record.items():
+        try:
+            fine = records.load(contents.records.get(digest), digest) is not None
+        except CodeSaveError:
+            fine = False
+        if not fine:
+            with store.catalog.write() as tx:
+                records.keep_run(tx, contents, run_id)
+
+
+def _named(digest: str, owners: dict[str, str]) -> str:
+    return f"{digest} ({owners[digest]})" if digest in owners else digest
