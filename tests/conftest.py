@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,30 +200,29 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = 60) -> 
     return found
 
 
-@pytest.fixture(scope="session")
-def start_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
-    """Start a server: `start_lab("--ServerApp.base_url=/x/")`; ended with the test run."""
-    started: list[Lab] = []
-
-    def start(*arguments: str, app: str = "lab", **environment: str) -> Lab:
-        home = Home(folder := tmp_path_factory.mktemp("lab"), isolated(folder))
-        home.environment |= environment
-        port, token = free_port(), secrets.token_hex(16)
-        base = next((a.split("=", 1)[1] for a in arguments if "base_url" in a), "/")
-        log = (folder / "server.log").open("wb")
+@contextmanager
+def running_lab(
+    home: Home, *arguments: str, app: str = "jupyterlab", root: Path | None = None
+) -> Iterator[Lab]:
+    """Run a server of `home`; `app` is the module that starts it. Ended with the context."""
+    port, token = free_port(), secrets.token_hex(16)
+    base = next((a.split("=", 1)[1] for a in arguments if "base_url" in a), "/")
+    log_file = home.folder / "server.log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
-                f"jupyter{'lab' if app == 'lab' else ''}" if app == "lab" else app,
+                app,
                 "--no-browser",
                 "--allow-root",
                 "--ServerApp.ip=127.0.0.1",
                 f"--ServerApp.port={port}",
                 "--ServerApp.port_retries=0",
                 f"--IdentityProvider.token={token}",
-                f"--ServerApp.root_dir={home.work}",
+                f"--ServerApp.root_dir={root or home.work}",
                 "--LabApp.expose_app_in_browser=True",
+                "--JupyterNotebookApp.expose_app_in_browser=True",
                 "--LabApp.news_url=",
                 *arguments,
             ],
@@ -231,23 +231,34 @@ def start_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        lab = Lab(f"http://127.0.0.1:{port}{base}", token, home, process)
-        started.append(lab)
+    lab = Lab(f"http://127.0.0.1:{port}{base}", token, home, process)
 
-        def answers() -> bool:
-            assert process.poll() is None, (folder / "server.log").read_text()
-            try:
-                return bool(lab.api("status"))
-            except OSError:
-                return False
+    def answers() -> bool:
+        assert process.poll() is None, log_file.read_text()
+        try:
+            return bool(lab.api("status"))
+        except OSError:
+            return False
 
+    try:
         wait_until(answers, "the server's first answer", 120)
-        return lab
+        yield lab
+    finally:
+        process.terminate()
+        process.wait(30)
 
-    yield start
-    for lab in started:
-        lab.process.terminate()
-        lab.process.wait(30)
+
+@pytest.fixture(scope="session")
+def start_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """Start a server: `start_lab("--ServerApp.base_url=/x/")`; ended with the test run."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, app: str = "jupyterlab", **environment: str) -> Lab:
+            folder = tmp_path_factory.mktemp("lab")
+            home = Home(folder, isolated(folder) | environment)
+            return stack.enter_context(running_lab(home, *arguments, app=app))
+
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -261,10 +272,9 @@ def chromium() -> Iterator[Any]:
     """One browser for the test run."""
     from playwright.sync_api import sync_playwright
 
+    path = browser.executable()
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=browser.executable(), args=browser.FLAGS, timeout=60_000
-        )
+        found = playwright.chromium.launch(executable_path=path, args=browser.FLAGS, timeout=60_000)
         yield found
         found.close()
 
@@ -275,6 +285,11 @@ def page(chromium: Any) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     found = context.new_page()
     found.problems = []
-    found.on("pageerror", lambda error: found.problems.append(str(error)))
+    found.on("pageerror", lambda error: found.problems.append(f"{error} {found.refused}"))
+    found.refused = []  # what the server answered badly; tells what a rejected promise was about
+    found.on(
+        "response",
+        lambda answer: answer.status >= 400 and found.refused.append((answer.status, answer.url)),
+    )
     yield found
     context.close()

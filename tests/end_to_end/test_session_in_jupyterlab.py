@@ -28,7 +28,7 @@ MIXED = [
     "!echo from a shell",
     "%%bash\necho from bash; echo and its stderr >&2",
     "display(JSON({'a': [1, {'b': None}]}))",
-    "import threading; t = threading.Thread(target=print, args=('in a thread',)); t.start(); t.join()",
+    "import threading as th; t = th.Thread(target=print, args=('threaded',)); t.start(); t.join()",
     "import asyncio; await asyncio.sleep(0); print('awaited')",
     "raise KeyboardInterrupt",
     "x = 5",
