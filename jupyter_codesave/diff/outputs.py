@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .align import Link, heaviest_chain
+from .chains import Link, heaviest_chain
 from .normalize import Json
 from .sequences import Work, gaps, matching_blocks
 from .text import Op, diff_lines, likeness_of_texts, replaced

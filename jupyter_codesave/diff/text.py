@@ -175,35 +175,49 @@ def _alike(
     n, m = len(a), len(b)
     if not n or not m or most <= 0 or (n * m > SMALL_GAP and n != m):
         return
-    split_a: list[list[str] | None] = [None] * n
-    split_b: list[list[str] | None] = [None] * m
-
-    def compared(i: int, j: int) -> tuple[float, list[Block]]:
-        total = len(a[i]) + len(b[j])
-        if 2 * min(len(a[i]), len(b[j])) < ALIKE * total or total > 2 * LONGEST_MARKED:
-            return 0.0, []
-        x = split_a[i] = split_a[i] or words(a[i])
-        y = split_b[j] = split_b[j] or words(b[j])
-        if not work.spend(40 + 2 * (len(x) + len(y)) + len(x) * len(y) // 50):
-            return 0.0, []
-        blocks, common = _common_words(x, y)
-        return 2 * common / total, blocks
-
+    split_a: list[list[str]] = [words(line) if len(line) <= LONGEST_MARKED else [] for line in a]
+    split_b: list[list[str]] = [words(line) if len(line) <= LONGEST_MARKED else [] for line in b]
+    if not work.spend(2 * sum(map(len, split_a)) + 2 * sum(map(len, split_b)) + 10 * n * m):
+        return
     if n == m and (n * m > SMALL_GAP or n == 1):
-        pairs = [(i, i, *compared(i, i)) for i in range(min(n, most))]
-        pairs = [pair for pair in pairs if pair[2] >= ALIKE]
+        pairs = [(i, i) for i in range(min(n, most))]
     else:
-        grid = [[compared(i, j) for j in range(m)] for i in range(n)]
-        pairs = [(i, j, *grid[i][j]) for i, j in _best_path([[c[0] for c in r] for r in grid])]
-    for i, j, _, blocks in pairs[:most]:
+        pairs = _best_path(_shared(split_a, split_b, a, b))
+    for i, j in pairs[:most]:
+        x, y = split_a[i], split_b[j]
+        if not x or not y or not work.spend(40 + len(x) * len(y) // 50):
+            continue
+        blocks, common = _common_words(x, y)
+        if 2 * common < ALIKE * (len(a[i]) + len(b[j])):
+            continue
         # Characters beyond U+FFFF count twice in JavaScript: no key within such a line is safe.
         if (a[i].isascii() and b[j].isascii()) or max(a[i] + b[j]) <= "\uffff":
-            x, y = split_a[i] or [], split_b[j] or []
             ops: list[Op] = []
             for start, stop, head_start, head_stop in _spans(x, y, blocks):
                 ops += replaced(start, stop, b[j][head_start:head_stop])
             if len(ops) <= FEW_MARKS + len(b[j]) // MARK:
                 yield i, j, ops
+
+
+def _shared(
+    split_a: list[list[str]], split_b: list[list[str]], a: list[str], b: list[str]
+) -> list[list[float]]:
+    """How much each line of a has in common with each of b, in words of whatever order."""
+    sets_a, sets_b = [frozenset(x) for x in split_a], [frozenset(y) for y in split_b]
+    totals = [sum(map(len, y)) for y in sets_b]
+    grid = []
+    for x, line in zip(sets_a, a, strict=True):
+        total = sum(map(len, x))
+        row = []
+        for j, y in enumerate(sets_b):
+            shared = (
+                sum(map(len, x & y))
+                if 2 * min(len(line), len(b[j])) >= ALIKE * (len(line) + len(b[j]))
+                else 0
+            )
+            row.append(2 * shared / (total + totals[j]) if shared else 0.0)
+        grid.append(row)
+    return grid
 
 
 def _best_path(grid: list[list[float]]) -> list[tuple[int, int]]:

@@ -1,0 +1,116 @@
+"""How alike two cells are, by the words and the lines of their sources."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from .normalize import DERIVED_ID, Json
+from .sequences import Work, common_length
+from .text import words
+
+EXACT_WORDS = 10_000  # product of word counts up to which their order counts
+MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance
+ENOUGH = 0.6  # likeness above which nobody asks how it came about
+SMALL_GAP = 400  # product of cell counts up to which every pair is compared
+NEAREST = 6  # cells of base that each cell of a larger gap is compared with
+COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
+
+
+class Cells:
+    """One side of an alignment: what it asks of cells, worked out once."""
+
+    def __init__(self, cells: Sequence[Json], numbers: dict[tuple[str, str], int]) -> None:
+        self.cells = cells
+        self.types = [cell["cell_type"] for cell in cells]
+        self.keys = [
+            numbers.setdefault((cell["cell_type"], cell["source"]), len(numbers)) for cell in cells
+        ]
+        ids = [cell["id"] for cell in cells]
+        self.ids = [None if len(i) >= 16 and DERIVED_ID.match(i) else i for i in ids]
+        self.index = {name: n for n, name in enumerate(self.ids) if name is not None}
+        self.count = Counter(self.keys)
+        self._words: dict[int, list[str]] = {}
+        self._bags: dict[int, Counter[str]] = {}
+        self._lines: dict[int, frozenset[str]] = {}
+
+    def words(self, index: int) -> list[str]:
+        """The words and signs of a cell, without spaces."""
+        found = self._words.get(index)
+        if found is None:
+            found = [w for w in words(self.cells[index]["source"]) if not w.isspace()]
+            self._words[index] = found
+        return found
+
+    def bag(self, index: int) -> Counter[str]:
+        """How often each word is in a cell."""
+        found = self._bags.get(index)
+        if found is None:
+            found = self._bags[index] = Counter(self.words(index))
+        return found
+
+    def lines(self, index: int) -> frozenset[str]:
+        """The lines of a cell, without indentation."""
+        found = self._lines.get(index)
+        if found is None:
+            stripped = map(str.strip, self.cells[index]["source"].splitlines())
+            found = self._lines[index] = frozenset(stripped)
+        return found
+
+    def mass(self, index: int) -> float:
+        """How much a pairing of this cell weighs: 1 for an empty one, 11 for a long one."""
+        return 1.0 + min(len(self.cells[index]["source"]), 400) / 40.0
+
+
+def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
+    """From 0 to 1: how much of two cells is common, as words in order or as whole lines."""
+    if a.types[i] != b.types[j]:
+        return 0.0
+    x, y = a.words(i), b.words(j)
+    if not x or not y:
+        return 0.0
+    if not work.spend(20 + min(len(x) * (1 + len(y) // 30), len(x) + len(y))):
+        return 0.0
+    total = len(x) + len(y)
+    shorter = min(len(x), len(y))
+    if len(x) * len(y) <= EXACT_WORDS:
+        common = common_length(x, y)
+    else:
+        common = (a.bag(i) & b.bag(j)).total()
+    ratio = 2 * common / total
+    if ratio > ENOUGH:
+        return ratio
+    # A cell that lies within the other, as after a split or a merge, is alike in spite of its size.
+    lines, others = a.lines(i), b.lines(j)
+    within = sum(map(len, lines & others)) / min(sum(map(len, lines)), sum(map(len, others)))
+    if shorter >= MANY_WORDS:
+        within = max(within, common / shorter)
+    return max(ratio, (ratio + within) / 2)
+
+
+def worth_comparing(
+    a: Cells, b: Cells, rows: Sequence[int], columns: Sequence[int]
+) -> Iterable[tuple[int, int]]:
+    """Every pair of a small gap; of a large one those that share the most of their rarer words."""
+    if len(rows) * len(columns) <= SMALL_GAP:
+        return ((i, j) for i in rows for j in columns)
+    cells_with: dict[str, list[int]] = defaultdict(list)
+    for i in rows:
+        for word in set(a.words(i)):
+            cells_with[word].append(i)
+    found = []
+    scale = len(rows) / len(columns)
+    for n, j in enumerate(columns):
+        score: dict[int, int] = defaultdict(int)  # whole numbers: their sum has no order
+        for word in set(b.words(j)):
+            holders = cells_with.get(word)
+            if holders and len(holders) <= COMMON_WORD:
+                worth = 1000 * len(word) // len(holders)
+                for i in holders:
+                    score[i] += worth
+        nearest = sorted(score, key=lambda i: (-score[i], i))[:NEAREST]
+        level = rows[min(len(rows) - 1, int(n * scale))]
+        if level not in nearest:
+            nearest.append(level)
+        found += [(i, j) for i in nearest]
+    return found
