@@ -141,7 +141,12 @@ def decode(envelope: bytes, fetch: Fetch) -> bytes:
         return bytes(body)
     if kind == ZSTD:
         return _decompress(body)
-    return b"".join(_joined(envelope, fetch))
+    if kind != RECIPE:
+        raise _unreadable(f"kind {kind!r} is unknown")
+    steps = _steps(io.BytesIO(body))
+    return b"".join(
+        step if isinstance(step, bytes) else spell(step, fetch(step[1])) for step in steps
+    )
 
 
 def decode_stream(envelope: BinaryIO, fetch: Fetch) -> Iterator[bytes]:
@@ -178,11 +183,6 @@ class _Rest(io.RawIOBase):
         data = data or self._source.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
-
-
-def _joined(envelope: bytes, fetch: Fetch) -> Iterator[bytes]:
-    for step in steps(envelope):
-        yield step if isinstance(step, bytes) else spell(step, fetch(step[1]))
 
 
 def _steps(source: BinaryIO) -> Iterator[Step]:

@@ -110,7 +110,7 @@ class LocalBlobs:
         """Make `key` young again for garbage collectors on other hosts; False: it is not there."""
         try:
             os.utime(self._path(key))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return True
 

@@ -21,9 +21,9 @@ _BODY = _ALPHABET + b"\\"  # with the backslash of `\n`, which wraps lines withi
 _AREA = re.compile(rb"[A-Za-z0-9+/\\]*={0,2}")
 _PLAIN, _WRAPPED = 0, 1
 _RUNS = re.compile(
-    rb"(?P<wrapped>(?:(?<=\\n)|(?<![A-Za-z0-9+/]))"
+    rb"(?P<wrapped>(?:(?<=\\n)|(?<![A-Za-z0-9+/\\]))"
     rb"[A-Za-z0-9+/]{76}(?:\\n[A-Za-z0-9+/]{76}){25,}(?:\\n[A-Za-z0-9+/]{1,75}={0,2})?={0,2})"
-    rb"|(?P<plain>(?:(?<=\\n)|(?<![A-Za-z0-9+/]))[A-Za-z0-9+/]{2048,}={0,2})"
+    rb"|(?P<plain>(?:(?<=\\n)|(?<![A-Za-z0-9+/\\]))[A-Za-z0-9+/]{2048,}={0,2})"
 )
 
 
