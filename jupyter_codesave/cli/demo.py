@@ -81,12 +81,16 @@ def _run(notebook: Any, path: Path) -> None:
         "CODESAVE_PROJECT": PROJECT,
     }
     client = NotebookClient(
-        notebook, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        # loads us where automatic loading does not reach (`pip install --user` …)
+        extra_arguments=[
+            "--IPKernelApp.extra_extensions=jupyter_codesave",
+            "--IPKernelApp.log_level=ERROR",
+        ],
     )
-    # the argument loads us where automatic loading does not reach (`pip install --user` …)
-    with client.setup_kernel(
-        env=environment, extra_arguments=["--IPKernelApp.extra_extensions=jupyter_codesave"]
-    ):
+    with client.setup_kernel(env=environment):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         nbformat.write(notebook, path)

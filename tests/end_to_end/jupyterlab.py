@@ -12,9 +12,15 @@ from tests.conftest import Lab
 
 
 def write_notebook(path: Path, *sources: str) -> Path:
-    """Write a notebook of code cells (Markdown where a source starts with `# `)."""
+    """Write a notebook of code cells (Markdown where a source starts with `# `).
+
+    JupyterLab goes on after a cell that raises.
+    """
+    tags = {"tags": ["raises-exception"]}
     cells = [
-        new_markdown_cell(source) if source.startswith("# ") else new_code_cell(source)
+        new_markdown_cell(source)
+        if source.startswith("# ")
+        else new_code_cell(source, metadata=tags if "1 / 0" in source or "raise " in source else {})
         for source in sources
     ]
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -62,9 +68,9 @@ def run_all_and_save(page: Any) -> None:
     page.wait_for_function(
         """() => {
             const panel = window.jupyterapp.shell.currentWidget;
+            const cells = panel.content.widgets.filter(cell => cell.model.type === 'code');
             return panel.sessionContext.session.kernel.status === 'idle' &&
-                !panel.content.widgets.some(cell => cell.prompt === '*' ||
-                    cell.model.executionState === 'running');
+                cells.every(cell => cell.model.executionCount !== null);
         }""",
         timeout=120_000,
     )
