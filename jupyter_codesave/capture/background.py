@@ -26,6 +26,8 @@ class Background:
         """Have `work` done soon."""
         if os.getpid() != self._pid:
             return
+        if name in self._work:
+            return
         with self._changed:
             self._work[name] = work
             if self._thread is None:

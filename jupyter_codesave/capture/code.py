@@ -258,8 +258,10 @@ class Modules:
         folder = os.path.dirname(where) if where else recorder.cwd
         self._root = _code_root(folder, recorder.cwd)
         self._foreign = _foreign()
-        self._known: dict[str, tuple[int, int, int] | None] = {}  # file → stat, None: not ours
-        self._count = 0
+        self._known: dict[str, tuple[int, int, int]] = {}  # file → what stat said
+        self._own: dict[str, str] = {}  # file → path in the artifact
+        self._foreign_files: set[str] = set()
+        self._count = 0  # of modules when they were gone through
         recorder.cell_ended.append(self.look)
 
     def look(self) -> None:
@@ -309,18 +311,19 @@ class Modules:
             yield program, self._path(program) or os.path.basename(program)
         if self._root is None:
             return
-        given = 0
-        for module in list(sys.modules.values()):
-            file = getattr(module, "__file__", None)
-            if not isinstance(file, str) or (self._known.get(file, 0) is None):
-                continue
-            path = self._path(os.path.abspath(file)) if file.endswith((".py", ".pyw")) else None
-            if path is None or file == program:
-                self._known.setdefault(file, None)
-                continue
-            given += 1
-            if given <= _MODULES_LIMIT:
-                yield os.path.abspath(file), path
+        if self._count != len(sys.modules):  # nothing else is asked while nothing was imported
+            self._count = len(sys.modules)
+            for module in list(sys.modules.values()):
+                file = getattr(module, "__file__", None)
+                if not isinstance(file, str) or file in self._foreign_files:
+                    continue
+                whole = os.path.abspath(file)
+                path = self._path(whole) if file.endswith((".py", ".pyw")) else None
+                if path is None or whole == program:
+                    self._foreign_files.add(file)
+                elif len(self._own) < _MODULES_LIMIT:
+                    self._own[whole] = path
+        yield from self._own.items()
 
     def _path(self, file: str) -> str | None:
         """Give the path below the root; None for what is installed, not written, here."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..journal.events import message_payload
 from .recorder import Recorder
-from .session import Session
+
+if TYPE_CHECKING:
+    from .session import Session
 
 _DELIMITER = b"<IDS|MSG>"
-_MSG_ID = re.compile(rb'"msg_id": ?"([^"\\]*)"')
-_MSG_TYPE = re.compile(rb'"msg_type": ?"([^"\\]*)"')
-_COMM_ID = re.compile(rb'"comm_id": ?"([^"\\]*)"')
 _REQUEST = b"execute_request"
 _NEVER = (b"status", b"debug_event", b"iopub_welcome", b"shutdown_reply")
 
@@ -61,6 +60,8 @@ class Tap:
     def _observe(self, frames: Frames) -> None:
         at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)
         header, parent, content = frames[at + 2], frames[at + 3], frames[at + 5]
+        if at and frames[0].endswith(b".status") and b'"idle"' not in content:
+            return
         last = self._last
         if parent != last[0]:
             last = self._last = (parent, *self._identify(parent))
@@ -73,11 +74,8 @@ class Tap:
             self._comm(kind, key, asked, frames, content)
         elif asked == _REQUEST:
             if kind in _NEVER:
-                if kind == b"status" and b"idle" in content and key in recorder.recorded:
-                    recorder.message(frames)
-                    recorder.idle(key)
-                    if recorder.switch.value("durability") == "cell":
-                        recorder.session.journal.sync()
+                if kind == b"status" and b'"idle"' in content and key in recorder.recorded:
+                    recorder.idle(key, message_payload(frames))
             elif key in recorder.kept:
                 recorder.message(frames)
         elif kind not in _NEVER and recorder.keeps_outputs:
@@ -85,15 +83,15 @@ class Tap:
 
     def _identify(self, parent: bytes) -> tuple[str, bytes]:
         """Give the parent's msg_id and msg_type."""
-        found, kind = _MSG_ID.search(parent), _MSG_TYPE.search(parent)
+        found, kind = _word(parent, b'"msg_id"'), _word(parent, b'"msg_type"')
         if found and kind:
-            return found[1].decode("utf-8", "replace"), kind[1]
+            return found.decode("utf-8", "replace"), kind
         header = self._kernel.session.unpack(parent) if parent else {}
         return str(header.get("msg_id") or ""), str(header.get("msg_type") or "").encode()
 
     def _kind(self, header: bytes) -> bytes:
-        if found := _MSG_TYPE.search(header):
-            return found[1]
+        if found := _word(header, b'"msg_type"'):
+            return found
         return str(self._kernel.session.unpack(header)["msg_type"]).encode()
 
     def _execute_input(self, key: str, frames: Frames, content: bytes) -> None:
@@ -112,9 +110,9 @@ class Tap:
         cell_id = cell_id if isinstance(cell_id, str) else None
         if not recorder.begin(key, source, metadata, cell_id):
             return
-        recorder.message(frames)
         recorder.opened(
             key,
+            message_payload(frames),
             cell_id=cell_id,
             notebook=recorder.notebook(),
             store_history=bool(asked.get("store_history", True)),
@@ -123,10 +121,10 @@ class Tap:
     def _comm(self, kind: bytes, key: str, asked: bytes, frames: Frames, content: bytes) -> None:
         recorder = self._recorder
         if asked == _REQUEST and key not in recorder.kept:
-            if kind == b"comm_open" and (comm := _COMM_ID.search(content)):
-                self._comms.add(comm[1])
+            if kind == b"comm_open":
+                self._comms.add(_word(content, b'"comm_id"'))
             return
-        if self._comms and (comm := _COMM_ID.search(content)) and comm[1] in self._comms:
+        if self._comms and _word(content, b'"comm_id"') in self._comms:
             return
         if recorder.keeps_outputs:
             recorder.message(frames)
@@ -163,3 +161,14 @@ class Tap:
             if not any(each is stream for each, _ in self._echoes):
                 self._echoes.append((stream, known))
             stream.echo = session.tail.stream(name, stream, self._recorder.keeps, known)
+
+
+def _word(frame: bytes, name: bytes) -> bytes:
+    """Give the JSON string behind the first `name`; b"" when that is not so simple."""
+    at = frame.find(name)
+    start = frame.find(b'"', at + len(name)) + 1
+    end = frame.find(b'"', start)
+    if at < 0 or start == 0 or end < 0:
+        return b""
+    word = frame[start:end]
+    return b"" if b"\\" in word else word

@@ -7,27 +7,33 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..model.digest import digest_of
-from ..model.run import Kind
-from .background import Background
-from .session import Session, working_folder
-from .switch import Switch
+from ..journal import events
 
 if TYPE_CHECKING:
     from ..blobs.local import LocalBlobs
+    from ..journal.writer import Payload
+    from ..model.run import Kind
+    from .background import Background
+    from .session import Session
+    from .switch import Switch
 
 SKIP_TAG = "codesave-skip"
 # What IPython strips before it looks for a cell magic may stand before ours, too.
-_SKIP = re.compile(r"\s*(?:>>> ?|In ?\[\d*\]: ?)?\s*%%codesave[ \t]+skip\b")
+_SKIP = r"\s*(?:>>> ?|In ?\[\d*\]: ?)?\s*%%codesave[ \t]+skip\b"
 _log = logging.getLogger("jupyter_codesave")
 _log.addHandler(logging.NullHandler())
 
 
 class Recorder:
-    """One for a process. Nothing it does raises; what goes wrong becomes `fault`."""
+    """One for a process. Nothing it does raises; what goes wrong becomes `fault`.
+
+    Loading is to cost next to nothing: its parts are made when the first cell runs.
+    """
 
     def __init__(
         self,
@@ -40,9 +46,7 @@ class Recorder:
     ) -> None:
         self.kind = kind
         self.pid = os.getpid()
-        self.cwd = working_folder() or "/"
-        self.switch = Switch(self.cwd)
-        self.background = Background(lambda error: self._complain(repr(error)))
+        self.cwd = _working_folder()
         self.run: Any = None  # the current capture.run.Run
         self.sidecar: Any = None
         self.fault: str | None = None
@@ -59,18 +63,37 @@ class Recorder:
         self._on_open = on_open
         self._kernel_id = kernel_id
         self._log = log
+        self._status: dict[str, str] = {}  # how executions ended whose last output is to come
+        self._look_at = 0.0  # when to look next whether the journal is still there
         self._when_idle: dict[str, list[Callable[[], None]]] = {}
         self._cells: dict[str, str | None] = {}  # key → cell id, of all recorded executions
         self._waiting: list[dict[str, Any]] = []  # `skip` events before there is a journal
         self._told: tuple[str, str] | None = None
         self._lock = threading.RLock()
         self._closed = False
-        self.session = self._new_session()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
 
-    def _new_session(self) -> Session:
+    @cached_property
+    def switch(self) -> Switch:
+        """Whether anything is recorded."""
+        from .switch import Switch
+
+        return Switch(self.cwd)
+
+    @cached_property
+    def session(self) -> Session:
+        """The session; a new one after its journal was purged."""
+        from .session import Session
+
         return Session(self.kind, self.switch.folder, kernel_id=self._kernel_id)
+
+    @cached_property
+    def background(self) -> Background:
+        """The thread for what must not hold up a cell."""
+        from .background import Background
+
+        return Background(lambda error: self._complain(repr(error)))
 
     def _leave(self) -> None:
         """In a forked child nothing is recorded; its parent records what it prints."""
@@ -112,12 +135,7 @@ class Recorder:
     @property
     def keeps_outputs(self) -> bool:
         """Tell whether outputs that belong to no execution (widgets) are kept now."""
-        return (
-            self.session.journal.is_open
-            and self._told is not None
-            and self._told[0] == "all"
-            and not self._closed
-        )
+        return self._told is not None and self._told[0] == "all" and not self._closed
 
     # -- executions -----------------------------------------------------------------------------
 
@@ -131,7 +149,8 @@ class Recorder:
         if self._closed or os.getpid() != self.pid:
             return False
         with self._lock:
-            self.settle_idle()
+            if self._when_idle:
+                self.settle_idle()
             self.switch.look(self.notebook())
             what, _ = self.switch.now(self.explicit)
             self._tell()
@@ -153,31 +172,38 @@ class Recorder:
             self.executed += 1
             return True
 
-    def opened(self, key: str, **fields: Any) -> None:
-        """Tell the journal about an execution whose source is there (or is among the fields)."""
+    def opened(self, key: str, /, *payloads: Payload, **fields: Any) -> None:
+        """Tell the journal about an execution: its source, as a message or among the fields."""
         run = self.run
         self._cells[key] = fields.get("cell_id")
         if run is not None:
             run.keys.append(key)
             fields = {"run": run.id, **fields}
-        self.event("execution", key=key, **fields)
+        payload = events.event_payload("execution", {"key": key, **fields})
+        self.append(*payloads, payload)
 
     def ended(self, key: str, status: str) -> None:
-        """The cell ended: `ok`, `error` or `aborted`."""
+        """The cell ended: `ok`, `error` or `aborted`. In a kernel its last outputs follow."""
         if self.running.pop(key, None) is None:
             return
-        self.event("execution-end", key=key, status=status)
+        self._status[key] = status
         for look in self.cell_ended:
             self.guarded(look)
-
-        if self.kind != "kernel":  # in a kernel the last outputs come before its idle status
+        if self.kind != "kernel":
             self.idle(key)
 
-    def idle(self, key: str) -> None:
-        """The last output of the execution is out."""
-        if key in self._when_idle:
+    def idle(self, key: str, *payloads: Payload) -> None:
+        """The last output of the execution is out; `payloads` say so in a kernel's words."""
+        status = self._status.pop(key, None)
+        if status is not None:
+            end = events.event_payload("execution-end", {"key": key, "status": status})
+            payloads = (end, *payloads)
+        self.append(*payloads)
+        if self._when_idle and key in self._when_idle:
             for work in self._when_idle.pop(key):
                 self.guarded(work)
+        if self.switch.value("durability") == "cell":
+            self.session.journal.sync()
 
     def when_idle(self, key: str, work: Callable[[], None]) -> None:
         """Do `work` when the execution `key` is over."""
@@ -186,7 +212,8 @@ class Recorder:
     def settle_idle(self) -> None:
         """Do now what waits for the end of an execution."""
         for key in list(self._when_idle):
-            self.idle(key)
+            for work in self._when_idle.pop(key):
+                self.guarded(work)
 
     def adopt_calling(self) -> tuple[str | None, dict[str, Any]]:
         """Give the key of the execution that calls init(), which will belong to the new run.
@@ -226,6 +253,8 @@ class Recorder:
         """Copies of the notebook file must not bring back what was not to be kept."""
         if not source.strip():
             return
+        from ..model.digest import digest_of
+
         fields = {
             "cell_id": cell_id,
             "source": digest_of(source.encode("utf-8", "replace")),
@@ -243,13 +272,16 @@ class Recorder:
             return not self._closed and self._ready()
 
     def _ready(self) -> bool:
-        journal = self.session.journal
-        if journal.is_open:
-            if journal.is_in_place():
+        if self.session.journal.is_open:
+            now = time.monotonic()
+            if now < self._look_at:
+                return True
+            self._look_at = now + 1
+            if self.session.journal.is_in_place():
                 return True
             # A purge took the journal away: what goes on is a session of its own.
             self.session.close()
-            self.session = self._new_session()
+            del self.session
             self.run = None
         if not self.session.open():
             self._complain(self.session.journal.failure or "the journal cannot be written")
@@ -273,6 +305,11 @@ class Recorder:
     def message(self, frames: Sequence[bytes | memoryview]) -> None:
         """Append an iopub message."""
         self.session.journal.message(frames)
+
+    def append(self, *payloads: Payload) -> None:
+        """Append records that belong together."""
+        if not self._closed and payloads:
+            self.session.journal.append(*payloads)
 
     def event(self, name: str, /, **fields: Any) -> None:
         """Append an event."""
@@ -317,6 +354,9 @@ class Recorder:
         """The session ends; `end` says how."""
         if self._closed or os.getpid() != self.pid:
             return
+        if "session" not in self.__dict__:
+            self._closed = True
+            return
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 self.guarded(stream.flush)
@@ -336,19 +376,28 @@ def is_skipped(source: str, metadata: Mapping[str, Any]) -> bool:
 
     By `%%codesave skip` at the start of its source, by the tag, or by its own metadata.
     """
-    if "codesave" in source and _SKIP.match(source):
+    if "codesave" in source and re.match(_SKIP, source):
         return True
+    if not metadata:
+        return False
     for said in (metadata, metadata.get("cell"), metadata.get("metadata")):
-        if not isinstance(said, Mapping):
+        if not isinstance(said, dict):
             continue
         nested = said.get("metadata")
-        for place in (said, nested if isinstance(nested, Mapping) else {}):
+        for place in (said, nested) if isinstance(nested, dict) else (said,):
             if SKIP_TAG in (place.get("tags") or ()):
                 return True
             own = place.get("codesave")
-            if isinstance(own, Mapping) and (own.get("capture") == "off" or own.get("skipped")):
+            if isinstance(own, dict) and (own.get("capture") == "off" or own.get("skipped")):
                 return True
     return False
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return os.path.abspath(os.sep)
 
 
 _current: Recorder | None = None

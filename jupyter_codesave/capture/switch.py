@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..errors import CodeSaveError
@@ -26,18 +25,20 @@ class Switch:
         self.explicit: Mapping[str, Any] = {}  # what init(settings=…) said
         self.by_magic = False  # %codesave off
         self._cwd = cwd
-        self._control = data_dir() / CONTROL_FILE
+        self.folder = data_dir()
+        self._control_file = str(self.folder / CONTROL_FILE)
         self._seen: tuple[Any, ...] | None = None
 
     def look(self, notebook: str | None) -> None:
         """Decide anew if anything may have changed."""
         try:
-            status = os.stat(self._control)
+            status = os.stat(self._control_file)
             control: Any = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
             control = None
+        said = os.environ.get("CODESAVE")
         mending = int(time.monotonic()) if self.error else 0
-        seen = (control, notebook, id(self.explicit), os.environ.get("CODESAVE"), mending)
+        seen = (control, notebook, id(self.explicit), said, mending)
         if seen == self._seen:
             return
         self._seen = seen
@@ -67,8 +68,3 @@ class Switch:
         """Give a setting's value."""
         setting = self.settings.get(name)
         return setting.value if setting is not None else None
-
-    @property
-    def folder(self) -> Path:
-        """The data folder."""
-        return self._control.parent

@@ -50,13 +50,13 @@ class Writer:
         self._inode = 0
         self._sequence = 0
         self._offset = 0  # end of the last good record
-        self._pending = 0  # bytes of the record being written
+        self._pending = (0, 0)  # bytes and number of the records being written
         self._lost = 0
         self._retry_at = 0.0
         self._writing = False
         self._dirty = False
         self._closing = False
-        self._queue: deque[Payload] = deque()
+        self._queue: deque[tuple[Sequence[Payload], int]] = deque()
         self._queued = 0
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -72,7 +72,7 @@ class Writer:
             flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
             self._handle = os.open(self.path, flags, 0o600)
             self._take(0, 0)
-            self._write_all([events.MAGIC])
+            self._write_all([events.MAGIC], len(events.MAGIC))
             self._offset = len(events.MAGIC)
         except OSError as error:
             if self._handle >= 0:
@@ -140,37 +140,39 @@ class Writer:
 
     def message(self, frames: Sequence[bytes | memoryview]) -> None:
         """Append an iopub message as it goes out."""
-        self._append(events.message_payload(frames))
+        self.append(events.message_payload(frames))
 
     def event(self, name: str, /, **fields: Any) -> None:
         """Append an event."""
-        self._append(events.event_payload(name, fields))
+        self.append(events.event_payload(name, fields))
 
-    def _append(self, payload: Payload) -> None:
+    def append(self, *payloads: Payload) -> None:
+        """Append records that belong together, in one write."""
         if os.getpid() != self._pid or self._handle < 0:  # a fork: before taking any lock
             return
-        size = sum(len(part) for part in payload)
-        with self._changed:
+        size = sum([len(part) for payload in payloads for part in payload])
+        with self._lock:
             if self._writing or self._queue or size >= LARGE:
                 # `_writing` here: a signal handler of this very thread came in between.
-                self._enqueue(payload, size, wait=not self._writing)
+                self._enqueue(payloads, size, wait=not self._writing)
                 return
             self._writing = True
             try:
-                self._write(payload)
+                self._write(payloads, size)
             finally:
                 self._writing = False
             if not self._dirty:
                 self._dirty = True
                 self._wake()
 
-    def _enqueue(self, payload: Payload, size: int, *, wait: bool) -> None:
+    def _enqueue(self, payloads: Sequence[Payload], size: int, *, wait: bool) -> None:
         while wait and self._queue and self._queued + size > QUEUE_LIMIT:
             self._changed.wait()
         kept = [
-            part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload
+            [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
+            for payload in payloads
         ]
-        self._queue.append(kept)
+        self._queue.append((kept, size))
         self._queued += size
         self._dirty = True
         self._wake()
@@ -204,72 +206,78 @@ class Writer:
                     if self._closing:
                         return
                     self._changed.wait(_SYNC_EVERY)
-                payload = self._queue[0] if self._queue else None
-                if payload is None:
+                queued = self._queue[0] if self._queue else None
+                if queued is None:
                     self._dirty = False
-            if payload is None:
+            if queued is None:
                 with suppress(OSError):
                     _flush(self._handle)
                 continue
             # Nobody else writes while something is queued, so this needs no lock.
-            self._write(payload)
+            self._write(*queued)
             with self._changed:
                 self._queue.popleft()
-                self._queued -= sum(len(part) for part in payload)
+                self._queued -= queued[1]
                 self._changed.notify_all()
 
     # -- writing --------------------------------------------------------------------------------
 
-    def _write(self, payload: Payload) -> None:
-        if self._pending:
+    def _write(self, payloads: Sequence[Payload], size: int) -> None:
+        if self._pending[0]:
             self._reconcile()
         if self.failure is not None and (time.monotonic() < self._retry_at or not self._resume()):
-            self._lost += 1
+            self._lost += len(payloads)
             return
         try:
-            self._record(payload)
+            self._record(payloads, size)
         except Exception as error:
-            self._lost += 1
+            self._lost += len(payloads)
             self._fail(error)
 
-    def _record(self, payload: Payload) -> None:
-        header = events.encode(self._sequence, time.time_ns(), payload)
-        length = len(header) + sum(len(part) for part in payload)
-        self._pending = length
-        self._write_all([header, *payload])
-        self._sequence, self._offset, self._pending = self._sequence + 1, self._offset + length, 0
+    def _record(self, payloads: Sequence[Payload], size: int) -> None:
+        now, parts = time.time_ns(), []
+        for number, payload in enumerate(payloads, self._sequence):
+            if size < LARGE:  # one buffer is cheaper than many
+                payload = (b"".join(payload),)
+            parts += [events.encode(number, now, payload), *payload]
+        length = size + events.HEADER.size * len(payloads)
+        self._pending = (length, len(payloads))
+        self._write_all(parts, length)
+        self._sequence += len(payloads)
+        self._offset += length
+        self._pending = (0, 0)
 
-    def _write_all(self, parts: Payload) -> None:
-        if len(parts) > _MOST_PARTS:
+    def _write_all(self, parts: Payload, length: int) -> None:
+        if length < LARGE or len(parts) > _MOST_PARTS or not hasattr(os, "writev"):
             parts = [b"".join(parts)]
-        if not hasattr(os, "writev"):
-            parts = [b"".join(parts)]
-        left = sum(len(part) for part in parts)
-        while left > 0:
-            if hasattr(os, "writev"):
+        while True:
+            if len(parts) > 1:
                 written = os.writev(self._handle, parts)
             else:
                 written = os.write(self._handle, parts[0])
-            left -= written
-            if left > 0:  # a full disk takes what fits and says so next time; 2 GB is a limit, too
-                parts = _rest(parts, written)
+            length -= written
+            if length <= 0:
+                return
+            # A full disk takes what fits and says so next time; 2 GB is a limit, too.
+            parts = _rest(parts, written)
 
     def _reconcile(self) -> None:
         """An interrupt came between the write and its booking: look what the file says."""
         try:
             size = os.fstat(self._handle).st_size
-            if size == self._offset + self._pending:
-                self._sequence, self._offset = self._sequence + 1, size
+            length, records = self._pending
+            if size == self._offset + length:
+                self._sequence, self._offset = self._sequence + records, size
             elif size != self._offset:
                 os.ftruncate(self._handle, self._offset)
         except OSError as error:
             self._fail(error)
-        self._pending = 0
+        self._pending = (0, 0)
 
     def _fail(self, error: Exception) -> None:
         self._retry_at = time.monotonic() + _RETRY_EVERY
         self.failure = reason(self.path, error)
-        self._pending = 0
+        self._pending = (0, 0)
         if self._handle >= 0:
             with suppress(OSError):
                 os.ftruncate(self._handle, self._offset)
@@ -279,7 +287,8 @@ class Writer:
         try:
             os.ftruncate(self._handle, self._offset)
             gap = {"reason": self.failure, "lost": self._lost}
-            self._record(events.event_payload("gap", gap))
+            payload = events.event_payload("gap", gap)
+            self._record([payload], sum(len(part) for part in payload))
         except OSError as error:
             self._fail(error)
             return False
