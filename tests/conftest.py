@@ -207,6 +207,12 @@ def running_lab(
     """Run a server of `home`; `app` is the module that starts it. Ended with the context."""
     port, token = free_port(), secrets.token_hex(16)
     base = next((a.split("=", 1)[1] for a in arguments if "base_url" in a), "/")
+    quiet = Path(home.environment["JUPYTER_CONFIG_DIR"]) / "lab" / "user-settings"
+    notifications = (
+        quiet / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    )
+    notifications.parent.mkdir(parents=True, exist_ok=True)
+    notifications.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     log_file = home.folder / "server.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(

@@ -41,7 +41,8 @@ def take(page: Any, lab: Lab, theme: str, suffix: str) -> None:
     page.screenshot(path=PICTURES / f"comparer-{suffix}.png")
     execute(page, "codesave:open-session", run=head)
     page.wait_for_selector(".codesave-SessionViewer[data-state=ready] .jp-Cell")
-    page.wait_for_selector(".codesave-SessionViewer img")
+    page.locator(".codesave-SessionViewer .codesave-Timeline li").nth(6).click()
+    page.wait_for_selector(".codesave-SessionViewer img:visible")
     page.screenshot(path=PICTURES / f"viewer-{suffix}.png")
 
 

@@ -49,6 +49,8 @@ def demo(_: argparse.Namespace) -> None:
                 cell.source = cell.source.replace(*change)
         with err.status(f"running {NOTEBOOK} in a kernel, {turn} of 2 …"):
             _run(notebook, path)
+            with opened():  # brings the run in while its notebook file is as it left it
+                pass
     with opened() as ingest:
         page = ingest.store.runs(project=PROJECT, limit=1000)
         runs = [run for run in page.items if run.id not in before]

@@ -27,6 +27,7 @@ from ..store import JournalState, Store
 from .filter import blank_skipped, keep
 from .liveness import is_alive
 
+_LATE = 60.0  # seconds after its end in which a run's notebook file is saved (`jupyter execute`)
 _SMALL = 64 << 10  # characters; outputs below this stay in memory while a session lives
 
 
@@ -256,16 +257,20 @@ class SessionIngest:
         notebook = folded.fields.get("notebook")
         if not notebook or not os.path.isabs(notebook):
             return None
+        _, _, ended, _ = self._ending(folded)
         try:
+            saved_at = os.stat(notebook).st_mtime
             data = Path(notebook).read_bytes()
         except OSError:
             return None
-        capture = folded.fields.get("capture", "all")
+        if ended is not None and saved_at > _timestamp(ended) + _LATE:
+            folded.missing[os.path.basename(notebook)] = "changed after the run"
+            return None
         copy = blank_skipped(
             data,
             self.fold.skipped_ids,
             self.fold.skipped_sources,
-            outputs=capture == "all",
+            outputs=not self.fold.sources_only,
         )
         return None if copy is None else (os.path.basename(notebook), keep(copy))
 

@@ -90,6 +90,7 @@ class Fold:
         self.session: dict[str, Any] = {}
         self.session_end: dict[str, Any] | None = None
         self.capture: dict[str, Any] = {}  # the last `capture` event
+        self.sources_only = False  # at some time: outputs in the notebook file may be from then
         self.runs: dict[str, FoldedRun] = {}
         self.executions: dict[str, FoldedExecution] = {}
         self.changed: set[str] = set()  # keys of executions
@@ -142,6 +143,7 @@ class Fold:
 
     def _on_capture(self, fields: dict[str, Any], _time: str) -> None:
         self.capture = fields
+        self.sources_only = self.sources_only or fields.get("capture") == "sources"
 
     def _on_run(self, fields: dict[str, Any], time: str) -> None:
         run = FoldedRun(fields["run"], fields, time)

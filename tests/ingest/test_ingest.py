@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
 from jupyter_codesave.settings import resolve
 from jupyter_codesave.store import Store
 from tests.journal.records import (
+    START_NS,
     execute_input,
     idle,
     journal_bytes,
@@ -45,6 +47,10 @@ def items(notebook: str | None = None) -> list[Any]:
         message("display_data", png, "b"),
         idle("b"),
     ]
+
+
+def saved_by_its_run(file: Path) -> None:
+    os.utime(file, (START_NS / 1e9, START_NS / 1e9))
 
 
 END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
@@ -110,11 +116,22 @@ def test_a_journal_of_another_host_is_never_called_dead(ingest: Ingest) -> None:
 def test_the_notebook_file_lies_beside_the_session_notebook(ingest: Ingest, tmp_path: Path) -> None:
     file = tmp_path / "analysis.ipynb"
     file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}  ')
+    saved_by_its_run(file)
     ingest.step(write(journal(ingest), [*items(str(file)), END]))
     code = ingest.code("run1")
     assert sorted(code.files) == [SESSION_NOTEBOOK, "analysis.ipynb"]
     assert code.read("analysis.ipynb") == file.read_bytes()
     assert ingest.store.run("run1").name == "analysis.ipynb"
+
+
+def test_a_notebook_file_that_was_saved_long_after_its_run_is_not_taken_for_the_runs(
+    ingest: Ingest, tmp_path: Path
+) -> None:
+    file = tmp_path / "analysis.ipynb"
+    file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    ingest.step(write(journal(ingest), [*items(str(file)), END]))
+    assert sorted(ingest.code("run1").files) == [SESSION_NOTEBOOK]
+    assert ingest.store.missing_files("run1") == [("analysis.ipynb", "changed after the run")]
 
 
 def test_skipped_cells_are_blanked_in_the_copy_of_the_notebook_file(
@@ -144,6 +161,7 @@ def test_skipped_cells_are_blanked_in_the_copy_of_the_notebook_file(
     }
     file = tmp_path / "analysis.ipynb"
     file.write_text(json.dumps(notebook))
+    saved_by_its_run(file)
     skip = ("skip", {"cell_id": "by-id", "source": None})
     ingest.step(write(journal(ingest), [*items(str(file)), skip, END]))
     copy = json.loads(ingest.code("run1").read("analysis.ipynb"))
@@ -153,7 +171,7 @@ def test_skipped_cells_are_blanked_in_the_copy_of_the_notebook_file(
 
 
 def test_a_running_run_shows_its_present_state_and_has_no_version(ingest: Ingest) -> None:
-    here = ("session", {**session()[1], "pid": __import__("os").getpid()})
+    here = ("session", {**session()[1], "pid": os.getpid()})
     path = write(journal(ingest), [here, *items()[1:]])
     ingest.step(path)
     found = ingest.store.run("run1")
