@@ -1,0 +1,1 @@
+"""Long loops of kills and fuzzing, in full: `python -m tests.endurance`."""
