@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from jupyter_codesave.catalog import catalog as connections
+from jupyter_codesave.catalog import journals, schema
+from jupyter_codesave.catalog.catalog import Catalog
+from jupyter_codesave.errors import DamagedError, UnavailableError
+
+from .conftest import Place
+
+
+def set_schema(catalog: Catalog, version: str) -> None:
+    with catalog.write() as tx:
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+
+def test_migrating_an_empty_database_makes_the_tables_that_are_described(catalog: Catalog) -> None:
+    def ours(kind: str, name: str | None) -> bool:
+        return kind != "table" or not str(name).startswith("texts_trigrams")
+
+    with catalog.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, kind, _: ours(kind, name), "compare_type": False},
+        )
+        changes = compare_metadata(context, schema.metadata)
+    assert [each for each in changes if "texts_trigrams" not in str(each)] == []
+
+
+def test_the_schema_is_the_newest_migration() -> None:
+    folder = Path(connections.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_heads() == [schema.SCHEMA]
+
+
+def test_a_newer_major_version_is_refused_and_named(place: Place, catalog: Catalog) -> None:
+    set_schema(catalog, "2.0")
+    with pytest.raises(UnavailableError, match=r"schema 2\.0.*pip install -U"):
+        Catalog(place)
+
+
+def test_a_newer_minor_version_is_used_as_it_is(place: Place, catalog: Catalog) -> None:
+    set_schema(catalog, "1.99")
+    with catalog.write() as tx:
+        tx.execute(sa.text("ALTER TABLE runs ADD COLUMN mood TEXT"))
+    newer = Catalog(place)
+    with newer.read() as tx:
+        assert tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "1.99"
+    newer.close()
+
+
+def test_opening_what_is_up_to_date_imports_no_alembic(tmp_path: Path) -> None:
+    Catalog(tmp_path / "catalog.sqlite").close()
+    code = (
+        "import sys; from pathlib import Path; "
+        "from jupyter_codesave.catalog.catalog import Catalog; "
+        f"Catalog(Path({str(tmp_path / 'catalog.sqlite')!r})); print('alembic' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
+def test_many_processes_may_make_the_catalog_at_once(place: Place) -> None:
+    code = (
+        "import sys; from pathlib import Path; "
+        "from jupyter_codesave.catalog.catalog import Catalog; "
+        "place = sys.argv[1]; Catalog(place if '://' in place else Path(place)).close()"
+    )
+    command = [sys.executable, "-c", code, str(place)]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in started:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+
+
+def test_a_migration_that_fails_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate = connections._migrate
+
+    def fail(connection: sa.Connection) -> None:
+        migrate(connection)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connections, "_migrate", fail)
+    with pytest.raises(KeyboardInterrupt):
+        Catalog(place)
+    monkeypatch.undo()
+    engine = sa.create_engine(f"sqlite:///{place}" if isinstance(place, Path) else place)
+    assert sa.inspect(engine).get_table_names() == []
+    engine.dispose()
+    Catalog(place).close()
+
+
+def test_a_transaction_that_fails_writes_nothing(catalog: Catalog) -> None:
+    def fail() -> None:
+        with catalog.write() as tx:
+            journals.set_fact(tx, "name", "value")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    with catalog.read() as tx:
+        assert journals.fact(tx, "name") is None
+
+
+def test_writers_wait_for_each_other(catalog: Catalog) -> None:
+    def count() -> None:
+        for _ in range(25):
+            with catalog.write() as tx:
+                if not tx.sqlite:
+                    tx.connection.exec_driver_sql("LOCK TABLE facts")
+                now = int(journals.fact(tx, "count") or 0)
+                journals.set_fact(tx, "count", str(now + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with catalog.read() as tx:
+        assert journals.fact(tx, "count") == "100"
+
+
+def test_any_text_comes_back(catalog: Catalog) -> None:
+    texts = ["", "plain", "Ä€😀", "nul\0inside", "\udcff lone", "\x01", "\x01json", "a" * 100_000]
+    with catalog.write() as tx:
+        for number, text in enumerate(texts):
+            journals.set_fact(tx, str(number), text)
+    with catalog.read() as tx:
+        assert [journals.fact(tx, str(number)) for number in range(len(texts))] == texts
+
+
+def test_a_file_that_is_no_database_is_called_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.sqlite"
+    file.write_bytes(b"this is not SQLite at all, whatever its name says" * 100)
+    with pytest.raises(DamagedError, match="rebuild"):
+        Catalog(file)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError, match="CODESAVE_DIR"):
+        Catalog(tmp_path / "file" / "catalog.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("nonsense", "no SQLAlchemy URL"),
+        ("mysql+pymysql://host/db", "only postgresql|not installed|cannot"),
+        ("postgresql+psycopg://nobody@127.0.0.1:1/none", "cannot be reached"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_explained(url: str, reason: str) -> None:
+    with pytest.raises(UnavailableError, match=reason):
+        Catalog(url)
+
+
+def test_the_catalog_is_private(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "catalog.sqlite"
+    catalog = Catalog(file)
+    with catalog.write() as tx:
+        journals.set_fact(tx, "a", "b")
+    modes = {each.name: each.stat().st_mode & 0o777 for each in file.parent.iterdir()}
+    assert len(modes) == 3, "the catalog, its WAL and its shared memory"
+    assert set(modes.values()) == {0o600}
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    catalog.close()

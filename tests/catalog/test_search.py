@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_codesave.catalog import runs, search
+from jupyter_codesave.catalog.catalog import Catalog
+from jupyter_codesave.catalog.rows import Hit
+from jupyter_codesave.errors import UsageError
+from jupyter_codesave.model.execution import Execution
+from jupyter_codesave.model.run import Run
+from tests.conftest import scale
+
+WORDS = [
+    "lr",
+    "=",
+    "3e-4",
+    "learning_rate",
+    "x.lr",
+    "100%",
+    "a\\b",
+    "Ünïcode",
+    "df",
+    "plot",
+    "_",
+    "(",
+]
+
+
+def fill(catalog: Catalog, sources: list[str], run: str = "arun") -> None:
+    with catalog.write() as tx:
+        runs.put(tx, Run(run, "name", "project", "kernel", "session", "2026-01-01T00:00:00Z"))
+        runs.put_executions(
+            tx,
+            [
+                Execution(
+                    run, n, f"{run}{n}", source, started=f"2026-01-01T00:{n // 60:02}:{n % 60:02}Z"
+                )
+                for n, source in enumerate(sources, 1)
+            ],
+        )
+
+
+def find(catalog: Catalog, text: str, **options: object) -> list[int]:
+    with catalog.read() as tx:
+        page = search.search(tx, text, **{"limit": 1000, "cursor": None, **options})  # type: ignore[arg-type]
+    return [hit.execution for hit in page.items]
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("lr=3e-4", "lr = 3e-4"),
+        ("lr = 3e-4", "train(lr=3e-4)"),
+        ("Learning_Rate", "self.learning_rate = 1"),
+        ("x.lr", "print(x.lr)"),
+        ("100%", "print('100% sure')"),
+        ("a\\b", "path = 'a\\b'"),
+        ("üNÏ", "Ünïcode"),
+        ("df", "df.head()"),
+        ("f(a,b)", "f( a, b )"),
+        ("for x in", "for  x   in y"),
+    ],
+)
+def test_code_is_found_as_people_type_it(catalog: Catalog, text: str, source: str) -> None:
+    fill(catalog, ["unrelated", source])
+    assert find(catalog, text) == [2]
+
+
+@pytest.mark.parametrize("text", ["learning_rate", "100%", "a\\b", "c_d"])
+def test_wildcards_of_the_database_mean_themselves(catalog: Catalog, text: str) -> None:
+    fill(catalog, ["learningXrate", "100 of them", "a/b acb", "cXd"])
+    assert find(catalog, text) == []
+
+
+def test_each_source_is_stored_once_and_every_execution_is_found(catalog: Catalog) -> None:
+    fill(catalog, ["plt.show()"] * 40)
+    assert find(catalog, "plt.show") == list(range(40, 0, -1))
+    with catalog.read() as tx:
+        assert tx.connection.exec_driver_sql("SELECT count(*) FROM texts").scalar() == 1
+
+
+def test_what_was_printed_is_found_too(catalog: Catalog) -> None:
+    fill(catalog, ["print(a)", "print(b)"])
+    with catalog.write() as tx:
+        runs.set_printed(tx, "arun", {2: "accuracy: 0.93"})
+    assert find(catalog, "accuracy: 0.93") == [2]
+
+
+def test_a_deleted_run_is_not_found(catalog: Catalog) -> None:
+    fill(catalog, ["secret_value"])
+    with catalog.write() as tx:
+        runs.set_columns(tx, "arun", deleted="2026-01-02T00:00:00Z")
+    assert find(catalog, "secret_value") == []
+    assert find(catalog, "se") == []
+
+
+def test_what_was_forgotten_is_not_found(catalog: Catalog) -> None:
+    fill(catalog, ["keep_this", "forget_this"])
+    with catalog.write() as tx:
+        runs.drop_executions(tx, "arun", [2])
+    assert find(catalog, "forget_this") == []
+    assert find(catalog, "keep_this") == [1]
+    with catalog.read() as tx:
+        assert tx.connection.exec_driver_sql("SELECT count(*) FROM texts").scalar() == 1
+
+
+@pytest.mark.parametrize("few", [3000, 5])
+def test_pages_follow_each_other_without_gap_or_repetition(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(search, "_FEW", few)
+    fill(catalog, [f"call({n}, common)" if n % 3 else "other" for n in range(100)])
+    fill(catalog, [f"again({n}, common)" for n in range(50)], "brun")
+    found: list[Hit] = []
+    cursor = None
+    while True:
+        with catalog.read() as tx:
+            page = search.search(tx, "common", limit=7, cursor=cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+    assert len(found) == len({(hit.run, hit.execution) for hit in found}) == 66 + 50
+    assert [hit.started for hit in found] == sorted((hit.started for hit in found), reverse=True)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 1001])
+def test_what_cannot_be_searched_is_refused(catalog: Catalog, text: str) -> None:
+    with pytest.raises(UsageError, match="1 to 1000 characters"):
+        find(catalog, text)
+
+
+def test_a_cursor_that_is_none_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(UsageError, match="cursor"):
+        find(catalog, "abc", cursor="nonsense")
+
+
+def test_the_index_and_the_walk_find_what_a_plain_comparison_finds(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    sources = [" ".join(chance.choices(WORDS, k=chance.randint(1, 6))) for _ in range(300)]
+    fill(catalog, sources)
+    for _ in range(scale(60)):
+        text = " ".join(chance.choices(WORDS, k=chance.randint(1, 3)))[: chance.randint(1, 20)]
+        needle = search.fold(text.strip())
+        if not needle:
+            continue
+        plain = [n for n, source in enumerate(sources, 1) if needle in search.fold(source)]
+        for few in (3000, 0):
+            monkeypatch.setattr(search, "_FEW", few)
+            assert find(catalog, text) == plain[::-1], (text, few, seed)
+
+
+@settings(max_examples=scale(200), deadline=None)
+@given(st.text(max_size=50))
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert search.fold(search.fold(text)) == search.fold(text)
