@@ -97,7 +97,7 @@ class Run:
         self.program = program_path() if recorder and recorder.kind == "script" else None
         self.project = project or self._default_project()
         where = self.notebook or self.program
-        self.name = name or (Path(where).stem if where else recorder.kind if recorder else "run")
+        self.name = name or (Path(where).name if where else recorder.kind if recorder else "run")
         self.notes = notes
         self.tags = [tags] if isinstance(tags, str) else list(tags or ())
         self.config = Config(_mapping(config), self._config_changed)
