@@ -4,7 +4,7 @@ import type { CodeSaveClient } from '../client';
 import type { IComparedFile, IComparison, Side } from '../tokens';
 
 /** The notebook of what ran, which every version of the code holds. */
-const SESSION = '_session_history.ipynb';
+export const SESSION = '_session_history.ipynb';
 
 export interface IComparisonArgs {
   base: string;

@@ -57,7 +57,7 @@ export const comparer: JupyterFrontEndPlugin<void> = {
       const widget = new Comparer({
         model,
         languages,
-        rendermime: storedRendermime(rendermime),
+        rendermime: storedRendermime(rendermime, trans),
         trans,
         pick: async current => {
           const chosen = await pickSides(codesave, current.args, trans);

@@ -52,7 +52,7 @@ export const viewer: JupyterFrontEndPlugin<void> = {
         }
         const widget = new SessionViewer({
           model: new SessionModel(client, run),
-          rendermime: storedRendermime(rendermime),
+          rendermime: storedRendermime(rendermime, trans),
           editorServices,
           commands: app.commands,
           trans,

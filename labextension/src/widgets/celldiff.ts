@@ -91,7 +91,10 @@ export class CellDiff extends Panel {
     if (cell.cell_type === 'markdown' && side === null) {
       const renderer = rendermime.createRenderer('text/markdown');
       void renderer.renderModel(
-        rendermime.createModel({ data: { 'text/markdown': source }, trusted: false })
+        rendermime.createModel({
+          data: { 'text/markdown': withAttachments(source, cell) },
+          trusted: false
+        })
       );
       renderer.addClass('codesave-Markdown');
       content = renderer;
@@ -117,6 +120,15 @@ export class CellDiff extends Panel {
   private language(cell: ICell): Extension {
     return this.options.languages[cell.cell_type] ?? [];
   }
+}
+
+/** Markdown with the images that the cell holds itself put where it names them. */
+function withAttachments(source: string, cell: ICell): string {
+  const attachments = (cell.attachments ?? {}) as Record<string, Record<string, unknown>>;
+  return source.replace(/attachment:([^)\s"'>]+)/g, (_, name: string) => {
+    const [kind, data] = Object.entries(attachments[decodeURIComponent(name)] ?? {})[0] ?? [];
+    return kind ? `data:${kind};base64,${String(data)}` : 'data:,';
+  });
 }
 
 export function sourceOf(cell: Partial<ICell>): string {

@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
-import type { ComparisonModel } from '../model/comparison';
+import { SESSION, type ComparisonModel } from '../model/comparison';
 import type { IComparedFile, IFacts } from '../tokens';
 import { countFacts } from './facts';
 import { moveFocus } from './listkeys';
@@ -81,7 +81,7 @@ function Files(props: IFilesProps): JSX.Element {
       )}
       {props.truncated && (
         <p className="codesave-note" role="status">
-          {trans.__('The comparison was too long and is not complete.')}
+          {trans.__('The comparison was long: some changes are shown coarser than they are.')}
         </p>
       )}
       {factCount > 0 && (
@@ -107,8 +107,9 @@ interface IFileRowProps {
 }
 
 function FileRow({ file, chosen, reachable, choose, trans }: IFileRowProps): JSX.Element {
-  const name = file.path.split('/').pop();
-  const folder = file.path.slice(0, -name!.length);
+  const last = file.path.split('/').pop()!;
+  const folder = file.path.slice(0, -last.length);
+  const name = file.path === SESSION ? trans.__('What ran') : last;
   return (
     <li
       role="option"

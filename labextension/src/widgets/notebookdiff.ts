@@ -90,7 +90,8 @@ export class NotebookDiff extends Widget {
       this.changes.length === 0 && trans.__('The notebooks do not differ in what is shown.'),
       file.session && trans.__('What ran in the session beside what the notebook says.'),
       file.metadata && trans.__('The metadata of the notebook itself differ.'),
-      file.truncated && trans.__('The comparison was too long and is not complete.')
+      file.truncated &&
+        trans.__('The comparison was long: some changes are shown coarser than they are.')
     ];
     return said.filter(line => typeof line === 'string');
   }

@@ -2,13 +2,18 @@ import type { IOutput } from '@jupyterlab/nbformat';
 import { OutputArea, OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
+import { askBeforeFetching } from './remote';
 
 /**
  * A rendermime for what is stored: nothing is trusted, nothing is fetched from elsewhere, and
  * SVG is drawn as an image, in which no script runs.
  */
-export function storedRendermime(rendermime: IRenderMimeRegistry): IRenderMimeRegistry {
+export function storedRendermime(
+  rendermime: IRenderMimeRegistry,
+  trans: TranslationBundle
+): IRenderMimeRegistry {
   const { sanitizer } = rendermime;
   const own = rendermime.clone({
     sanitizer: {
@@ -27,6 +32,7 @@ export function storedRendermime(rendermime: IRenderMimeRegistry): IRenderMimeRe
     },
     60
   );
+  askBeforeFetching(own, trans);
   return own;
 }
 

@@ -1,0 +1,111 @@
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import type { CodeSaveClient } from '../client';
+import type { IRun, IRunQuery } from '../tokens';
+import { RunsModel } from './runs';
+
+function run(id: string, notebook: string, minute: number): IRun {
+  const started = `2026-11-20T10:${String(minute).padStart(2, '0')}:00Z`;
+  return { id, notebook, started, state: 'finished', tags: [] } as unknown as IRun;
+}
+
+/** A server that holds `runs`; pages of three, so that paging shows. */
+function server(runs: IRun[]) {
+  const asked: IRunQuery[] = [];
+  const client = {
+    asked,
+    runs: async (query: IRunQuery) => {
+      asked.push(query);
+      const found = runs
+        .filter(one => !query.notebook || one.notebook === query.notebook)
+        .filter(one => !query.q || one.id.includes(query.q))
+        .sort((a, b) => (a.started < b.started ? 1 : -1));
+      const from = Number(query.cursor ?? 0);
+      const next = from + 3 < found.length ? String(from + 3) : null;
+      return { runs: found.slice(from, from + 3), next };
+    },
+    run: async (id: string) => runs.find(one => one.id === id),
+    deleteRun: async () => undefined,
+    restoreRun: async (id: string) => runs.find(one => one.id === id)
+  };
+  return client as unknown as CodeSaveClient & { asked: IRunQuery[] };
+}
+
+const RUNS = [1, 2, 3, 4, 5].map(i => run(`run${i}`, i % 2 ? 'odd.ipynb' : 'even.ipynb', i));
+
+test('runs are grouped by notebook, the newest first', async () => {
+  const model = new RunsModel(server(RUNS));
+  await model.refresh();
+  await model.more();
+  assert.deepEqual(
+    model.groups.map(group => [group.title, ...group.runs.map(one => one.id)]),
+    [
+      ['odd.ipynb', 'run5', 'run3', 'run1'],
+      ['even.ipynb', 'run4', 'run2']
+    ]
+  );
+  assert.equal(model.complete, true);
+});
+
+test('the runs of the open notebook come first, even those of later pages', async () => {
+  const model = new RunsModel(server(RUNS));
+  await model.setNotebook('even.ipynb');
+  assert.equal(model.groups[0].title, 'even.ipynb');
+  assert.deepEqual(
+    model.groups[0].runs.map(one => one.id),
+    ['run4', 'run2']
+  );
+});
+
+test('of two picked runs the older is the base, whichever was picked first', async () => {
+  const model = new RunsModel(server(RUNS));
+  await model.refresh();
+  model.select('run5');
+  model.select('run3', true);
+  assert.deepEqual(model.pair, { base: 'run3', head: 'run5' });
+});
+
+test('a third picked run takes the place of the first', async () => {
+  const model = new RunsModel(server(RUNS));
+  await model.refresh();
+  model.select('run5');
+  model.select('run4', true);
+  model.select('run3', true);
+  assert.deepEqual(model.selection, ['run4', 'run3']);
+});
+
+test('an event of a new run brings it into the list', async () => {
+  const model = new RunsModel(server([...RUNS, run('run9', 'odd.ipynb', 9)].slice(0, 6)));
+  await model.apply({ run: 'run9', action: 'started', state: 'running', notebook: null });
+  assert.equal(model.get('run9')?.notebook, 'odd.ipynb');
+});
+
+test('a deleted run leaves list and selection, and undo brings it back', async () => {
+  const model = new RunsModel(server(RUNS));
+  await model.refresh();
+  model.select('run5');
+  await model.delete('run5');
+  assert.equal(model.get('run5'), undefined);
+  assert.deepEqual(model.selection, []);
+  await model.restore('run5');
+  assert.equal(model.get('run5')?.id, 'run5');
+});
+
+test('an answer that comes after a newer question is dropped', async () => {
+  const client = server(RUNS);
+  const model = new RunsModel(client);
+  await Promise.all([model.setFilter('run1'), model.setFilter('run2')]);
+  assert.deepEqual(
+    model.groups.flatMap(group => group.runs.map(one => one.id)),
+    ['run2']
+  );
+});
+
+test('a server that does not answer shows as an error and not as an empty list', async () => {
+  const model = new RunsModel({
+    runs: () => Promise.reject(new Error('no answer'))
+  } as unknown as CodeSaveClient);
+  await model.refresh();
+  assert.equal(model.state, 'error');
+  assert.equal(model.error?.message, 'no answer');
+});

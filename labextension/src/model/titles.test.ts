@@ -1,0 +1,57 @@
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import type { IRun } from '../tokens';
+import { bytes, codeName, duration, givenName, runTitle, when } from './titles';
+
+const now = new Date(2026, 10, 20, 15, 0);
+
+function run(change: Partial<IRun> = {}): IRun {
+  return {
+    id: '1a2b3c4d',
+    name: null,
+    project: 'demo',
+    notebook: 'work/analysis.ipynb',
+    program: null,
+    kind: 'kernel',
+    started: new Date(2026, 10, 17, 14, 2).toISOString(),
+    executions: 37,
+    ...change
+  } as IRun;
+}
+
+test('a run is titled so that a person knows it', () => {
+  assert.equal(runTitle(run(), now, 'en-GB'), 'analysis.ipynb · Tue 14:02 · 37 cells');
+});
+
+test('a name that a person gave is part of the title', () => {
+  assert.equal(
+    runTitle(run({ name: 'baseline', executions: 1 }), now, 'en-GB'),
+    'analysis.ipynb · baseline · Tue 14:02 · 1 cell'
+  );
+});
+
+test('a name that is only the id or the notebook is not a given name', () => {
+  assert.equal(givenName(run({ name: '1a2b3c4d' })), null);
+  assert.equal(givenName(run({ name: 'analysis.ipynb' })), null);
+});
+
+test('code without a notebook is called by its program, then by its project', () => {
+  assert.equal(codeName(run({ notebook: null, program: '/home/u/train.py' })), 'train.py');
+  assert.equal(codeName(run({ notebook: null })), 'demo');
+});
+
+test('today has no day, this week a weekday, other years a year', () => {
+  assert.equal(when(new Date(2026, 10, 20, 9, 5).toISOString(), now, 'en-GB'), '09:05');
+  assert.equal(when(new Date(2026, 2, 12, 9, 5).toISOString(), now, 'en-GB'), '12 Mar 09:05');
+  assert.match(when(new Date(2024, 2, 12, 9, 5).toISOString(), now, 'en-GB'), /12 Mar 2024/);
+});
+
+test('durations and sizes are said in the unit that fits', () => {
+  assert.equal(duration(20), '< 0.1 s');
+  assert.equal(duration(425), '0.4 s');
+  assert.equal(duration(59_600), '1 min 00 s');
+  assert.equal(duration(7_800_000), '2 h 10 min');
+  assert.equal(bytes(999), '999 B');
+  assert.equal(bytes(1400), '1.4 kB');
+  assert.equal(bytes(3_200_000), '3.2 MB');
+});
