@@ -54,12 +54,13 @@ def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     pairs += zip(range(top_a, len(base)), range(top_b, len(head)), strict=True)
     moves = sides.moved(pairs)
     rows_moved, columns_moved = {i for i, _ in moves}, {j for _, j in moves}
+    alike = []
     for rows, columns in _between(pairs, range(len(base)), range(len(head))):
-        pairs = pairs + sides.by_likeness(
+        alike += sides.by_likeness(
             [i for i in rows if i not in rows_moved],
             [j for j in columns if j not in columns_moved],
         )
-    pairs = sorted(pairs)
+    pairs = sorted(pairs + alike)
     moves += sides.moved_and_edited(pairs + moves)
     return Alignment(pairs, sorted(moves, key=lambda pair: pair[1]))
 
@@ -150,7 +151,7 @@ class _Sides:
         pairs = len(rows) * len(columns)
         enough = ALIKE_ALONE if pairs == 1 else ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
         links = []
-        for i, j in worth_comparing(a, b, rows, columns):
+        for i, j in worth_comparing(a, b, rows, columns, self.work):
             alike = self.likeness(i, j)
             if alike >= ALIKE_ELSEWHERE or (alike >= enough and not self.differ_by_id(i, j)):
                 links.append(Link(i, j, alike * min(a.mass(i), b.mass(j))))
@@ -205,7 +206,7 @@ class _Sides:
         if not left or not right:
             return []
         scored = []
-        for i, j in worth_comparing(self.a, self.b, sorted(left), sorted(right)):
+        for i, j in worth_comparing(self.a, self.b, sorted(left), sorted(right), self.work):
             alike = self.likeness(i, j)
             if alike >= ALIKE_ELSEWHERE:
                 scored.append((-alike, i, j))

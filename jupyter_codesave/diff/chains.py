@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,29 +21,26 @@ def heaviest_chain(links: Iterable[Link]) -> list[tuple[int, int]]:
     ordered = sorted(links, key=lambda link: (link.base, -link.head))
     if all(p.base < q.base and p.head < q.head for p, q in pairwise(ordered)):
         return [(link.base, link.head) for link in ordered]
-    columns = {head: n for n, head in enumerate(sorted({link.head for link in ordered}), 1)}
-    tree = [(0.0, -1)] * (len(columns) + 1)  # Fenwick: the best chain ending at or before
-    before = [-1] * len(ordered)
-    best, last = 0.0, -1
+    # The best chains so far, by where they end in head: a longer reach must weigh more.
+    ends: list[int] = []
+    weights: list[float] = []
+    last: list[int] = []
+    before: list[int] = []
     for n, link in enumerate(ordered):
-        column = columns[link.head]
-        weight, previous = 0.0, -1
-        k = column - 1
-        while k > 0:
-            if tree[k][0] > weight:
-                weight, previous = tree[k]
-            k &= k - 1
-        before[n] = previous
-        weight += link.weight
-        if weight > best:
-            best, last = weight, n
-        k = column
-        while k < len(tree):
-            if weight > tree[k][0]:
-                tree[k] = (weight, n)
-            k += k & -k
+        k = bisect_left(ends, link.head)
+        before.append(last[k - 1] if k else -1)
+        weight = link.weight + (weights[k - 1] if k else 0.0)
+        stop = k
+        while stop < len(ends) and weights[stop] <= weight:
+            stop += 1
+        if stop == k and k < len(ends) and ends[k] == link.head:
+            continue
+        ends[k:stop] = [link.head]
+        weights[k:stop] = [weight]
+        last[k:stop] = [n]
     chain = []
-    while last >= 0:
-        chain.append((ordered[last].base, ordered[last].head))
-        last = before[last]
+    n = last[-1] if last else -1
+    while n >= 0:
+        chain.append((ordered[n].base, ordered[n].head))
+        n = before[n]
     return chain[::-1]

@@ -9,6 +9,7 @@ from .normalize import DERIVED_ID, Json
 from .sequences import Work, common_length
 from .text import words
 
+LONGEST = 20_000  # characters of a source that are looked at
 EXACT_WORDS = 10_000  # product of word counts up to which their order counts
 MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance
 ENOUGH = 0.6  # likeness above which nobody asks how it came about
@@ -38,7 +39,7 @@ class Cells:
         """The words and signs of a cell, without spaces."""
         found = self._words.get(index)
         if found is None:
-            found = [w for w in words(self.cells[index]["source"]) if not w.isspace()]
+            found = [w for w in words(self.cells[index]["source"][:LONGEST]) if not w.isspace()]
             self._words[index] = found
         return found
 
@@ -53,9 +54,13 @@ class Cells:
         """The lines of a cell, without indentation."""
         found = self._lines.get(index)
         if found is None:
-            stripped = map(str.strip, self.cells[index]["source"].splitlines())
+            stripped = map(str.strip, self.cells[index]["source"][:LONGEST].splitlines())
             found = self._lines[index] = frozenset(stripped)
         return found
+
+    def size(self, index: int) -> int:
+        """How many characters of a cell are looked at."""
+        return min(len(self.cells[index]["source"]), LONGEST)
 
     def mass(self, index: int) -> float:
         """How much a pairing of this cell weighs: 1 for an empty one, 11 for a long one."""
@@ -66,10 +71,10 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
     """From 0 to 1: how much of two cells is common, as words in order or as whole lines."""
     if a.types[i] != b.types[j]:
         return 0.0
+    if not work.spend(150):
+        return 0.0
     x, y = a.words(i), b.words(j)
     if not x or not y:
-        return 0.0
-    if not work.spend(20 + min(len(x) * (1 + len(y) // 30), len(x) + len(y))):
         return 0.0
     total = len(x) + len(y)
     shorter = min(len(x), len(y))
@@ -89,11 +94,14 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
 
 
 def worth_comparing(
-    a: Cells, b: Cells, rows: Sequence[int], columns: Sequence[int]
+    a: Cells, b: Cells, rows: Sequence[int], columns: Sequence[int], work: Work
 ) -> Iterable[tuple[int, int]]:
     """Every pair of a small gap; of a large one those that share the most of their rarer words."""
     if len(rows) * len(columns) <= SMALL_GAP:
         return ((i, j) for i in rows for j in columns)
+    characters = sum(a.size(i) for i in rows) + sum(b.size(j) for j in columns)
+    if not work.spend(3 * characters):
+        return []
     cells_with: dict[str, list[int]] = defaultdict(list)
     for i in rows:
         for word in set(a.words(i)):

@@ -31,7 +31,7 @@ class Options:
     outputs: bool = True
     metadata: bool = True
     noise: bool = False
-    work: int = 20_000_000
+    work: int = 12_000_000
 
 
 @dataclass(frozen=True)

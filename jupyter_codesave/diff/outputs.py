@@ -12,6 +12,7 @@ from .normalize import Json
 from .sequences import Work, gaps, matching_blocks
 from .text import Op, diff_lines, likeness_of_texts, replaced
 
+MARKED = 40  # lines of an output told by their words: a rerun changes many, and nobody reads them
 SMALL_GAP = 100  # product of output counts up to which every pair of a gap is compared
 DEEPEST = 40  # levels of mappings that are diffed key by key; deeper ones are replaced
 
@@ -22,6 +23,8 @@ def diff_outputs(base: Sequence[Json], head: Sequence[Json], work: Work) -> list
     """nbdime's operations from one list of outputs to another."""
     if base == head:
         return []
+    if not work.spend(100 * (len(base) + len(head))):
+        return replaced(0, len(base), list(head))
     if len(base) == 1 == len(head):
         blocks = []
     else:
@@ -114,7 +117,7 @@ def _diff_output(base: Json, head: Json, work: Work) -> list[Op]:
         if key == "data":
             inner = _diff_bundles(base["data"], head["data"], work)
         elif key == "text":
-            inner = diff_lines(base["text"], head["text"], work)
+            inner = diff_lines(base["text"], head["text"], work, MARKED)
         elif key == "metadata":
             inner = diff_mappings(base["metadata"], head["metadata"])
         else:
@@ -129,7 +132,11 @@ def _diff_bundles(base: Json, head: Json, work: Work) -> list[Op]:
     for op in diff_mappings(base, head, DEEPEST):
         mime = op["key"]
         if mime in base and mime in head and is_text(mime, base[mime], head[mime]):
-            op = {"op": "patch", "key": mime, "diff": diff_lines(base[mime], head[mime], work)}
+            op = {
+                "op": "patch",
+                "key": mime,
+                "diff": diff_lines(base[mime], head[mime], work, MARKED),
+            }
         ops.append(op)
     return ops
 

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 Block = tuple[int, int, int]  # start in base, start in head, length
 
+PREPARING = 8  # steps for each element that is not at an equal end
 SMALL = 2_500  # product of lengths below which preparing would cost more than the LCS
 EXACT = 16_000_000  # product of lengths up to which the exact LCS is taken at once
 
@@ -36,23 +37,14 @@ class Work:
 
 def matching_blocks(base: Sequence[Hashable], head: Sequence[Hashable], work: Work) -> list[Block]:
     """The runs of equal elements that base and head share, in order, maximal and not adjacent."""
-    low = 0
-    top_base, top_head = len(base), len(head)
-    shorter = min(top_base, top_head)
-    while low < shorter and base[low] == head[low]:
-        low += 1
-    while top_base > low and top_head > low and base[top_base - 1] == head[top_head - 1]:
-        top_base -= 1
-        top_head -= 1
+    low, top_base, top_head = _trimmed(base, head)
     pairs: list[tuple[int, int]] = []
     if (top_base - low) * (top_head - low) <= SMALL:
         if low < top_base and low < top_head:
             found = _exact(base[low:top_base], head[low:top_head])
             pairs = [(low + i, low + j) for i, j in found]
-    else:
-        in_base, in_head = set(base[low:top_base]), set(head[low:top_head])
-        shared = in_base & in_head
-        work.spend(min(work.left, top_base + top_head - 2 * low))
+    elif work.spend(PREPARING * (top_base + top_head - 2 * low)):
+        shared = set(base[low:top_base]).intersection(head[low:top_head])
         if shared:
             kept_base = [i for i in range(low, top_base) if base[i] in shared]
             kept_head = [j for j in range(low, top_head) if head[j] in shared]
@@ -65,6 +57,29 @@ def matching_blocks(base: Sequence[Hashable], head: Sequence[Hashable], work: Wo
     if top_base < len(base):
         blocks.append((top_base, top_head, len(base) - top_base))
     return _joined(blocks)
+
+
+def _trimmed(base: Sequence[Hashable], head: Sequence[Hashable]) -> tuple[int, int, int]:
+    """Where the first difference is, and where the last one ends on either side."""
+    low, top_base, top_head = 0, len(base), len(head)
+    stride = 1 << 14  # long equal ends are compared slice by slice, which costs next to nothing
+    while stride:
+        while (
+            low + stride <= min(top_base, top_head)
+            and base[low : low + stride] == head[low : low + stride]
+        ):
+            low += stride
+        stride >>= 2
+    stride = 1 << 14
+    while stride:
+        while (
+            stride <= min(top_base, top_head) - low
+            and base[top_base - stride : top_base] == head[top_head - stride : top_head]
+        ):
+            top_base -= stride
+            top_head -= stride
+        stride >>= 2
+    return low, top_base, top_head
 
 
 def runs(pairs: Sequence[tuple[int, int]]) -> list[Block]:

@@ -110,13 +110,17 @@ def _hunks(blocks: list[Block], n: int, m: int) -> Iterator[list[tuple[int, int,
             hunk.append((start, i, head_start, j, True))
 
 
-def diff_lines(base: str, head: str, work: Work) -> list[Op]:
-    """What nbdime's string patch needs to make `head` of `base`: lines, and words where alike."""
+def diff_lines(base: str, head: str, work: Work, marks: int = MARKED) -> list[Op]:
+    """What nbdime's string patch needs to make `head` of `base`: lines, and words where alike.
+
+    At most `marks` lines are told by their words.
+    """
     if base == head:
         return []
     a, b = base.splitlines(True), head.splitlines(True)
+    if not work.spend(400):
+        return replaced(0, len(a), b)
     ops: list[Op] = []
-    marks = MARKED
     for i0, i1, j0, j1 in gaps(matching_blocks(a, b, work), len(a), len(b)):
         i, j = i0, j0
         for p, q, inner in _alike(a[i0:i1], b[j0:j1], marks, work):
@@ -175,6 +179,9 @@ def _alike(
     n, m = len(a), len(b)
     if not n or not m or most <= 0 or (n * m > SMALL_GAP and n != m):
         return
+    if n * m > SMALL_GAP:
+        a, b = a[:most], b[:most]
+        n = m = len(a)
     split_a: list[list[str]] = [words(line) if len(line) <= LONGEST_MARKED else [] for line in a]
     split_b: list[list[str]] = [words(line) if len(line) <= LONGEST_MARKED else [] for line in b]
     if not work.spend(2 * sum(map(len, split_a)) + 2 * sum(map(len, split_b)) + 10 * n * m):
