@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,25 @@ def write_control(folder: Path, **changes: Any) -> dict[str, Any]:
     finally:
         draft.unlink(missing_ok=True)
     return control
+
+
+def note_rename(folder: Path, old: str, new: str) -> None:
+    """Note that a notebook (absolute path) has a new name; sessions keep the old one."""
+    renames = [*(read_control(folder).get("renames") or []), {"old": old, "new": new}]
+    renames[-1]["at"] = time.time()
+    write_control(folder, renames=renames[-200:])
+
+
+def renamed(folder: Path, path: str, since: float) -> str:
+    """Give what `path` is called now, if it was renamed after `since` (seconds of the epoch)."""
+    for rename in read_control(folder).get("renames") or []:
+        if isinstance(rename, dict) and rename.get("at", 0) >= since and "new" in rename:
+            old = str(rename.get("old"))
+            if path == old:
+                path = str(rename["new"])
+            elif path.startswith(old + os.sep):  # a folder above it
+                path = str(rename["new"]) + path[len(old) :]
+    return path
 
 
 def resolve(

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -202,9 +203,16 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = 60) -> 
 
 @contextmanager
 def running_lab(
-    home: Home, *arguments: str, app: str = "jupyterlab", root: Path | None = None
+    home: Home,
+    *arguments: str,
+    app: str = "jupyterlab",
+    root: Path | None = None,
+    healthy: bool = True,
 ) -> Iterator[Lab]:
-    """Run a server of `home`; `app` is the module that starts it. Ended with the context."""
+    """Run a server of `home`; `app` is the module that starts it. Ended with the context.
+
+    One that is not `healthy` answers `status` with an error.
+    """
     port, token = free_port(), secrets.token_hex(16)
     base = next((a.split("=", 1)[1] for a in arguments if "base_url" in a), "/")
     quiet = Path(home.environment["JUPYTER_CONFIG_DIR"]) / "lab" / "user-settings"
@@ -243,6 +251,8 @@ def running_lab(
         assert process.poll() is None, log_file.read_text()
         try:
             return bool(lab.api("status"))
+        except urllib.error.HTTPError:
+            return not healthy
         except OSError:
             return False
 
@@ -259,10 +269,13 @@ def start_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     """Start a server: `start_lab("--ServerApp.base_url=/x/")`; ended with the test run."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, app: str = "jupyterlab", **environment: str) -> Lab:
+        def start(
+            *arguments: str, app: str = "jupyterlab", healthy: bool = True, **environment: str
+        ) -> Lab:
             folder = tmp_path_factory.mktemp("lab")
             home = Home(folder, isolated(folder) | environment)
-            return stack.enter_context(running_lab(home, *arguments, app=app))
+            lab = running_lab(home, *arguments, app=app, healthy=healthy)
+            return stack.enter_context(lab)
 
         yield start
 

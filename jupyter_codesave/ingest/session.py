@@ -22,7 +22,7 @@ from ..journal.tail import read_tail
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.manifest import FILE, Entry, Manifest
 from ..model.run import EndedBy, Run, State
-from ..settings import read_control
+from ..settings import read_control, renamed
 from ..store import JournalState, Store
 from .filter import blank_skipped, keep
 from .liveness import is_alive
@@ -124,7 +124,9 @@ class SessionIngest:
         manifests: dict[str, Manifest] = {}
         if ended or commit or self._due(folded):
             if manifest := self._manifest(folded, lost):
-                manifests[self.store.artifact_for(run.project, self._series(run))] = manifest
+                path = run.notebook or run.program
+                series = series_path(self.store.folder, path) if path else run.name
+                manifests[self.store.artifact_for(run.project, series)] = manifest
             self._versioned[folded.id] = datetime.now(timezone.utc).timestamp()
             self._counts[folded.id] = len(folded.keys)
         for name, artifact in folded.artifacts.items():
@@ -151,7 +153,7 @@ class SessionIngest:
     def _run(self, folded: FoldedRun) -> Run:
         fields, session = folded.fields, self.fold.session
         state, ended_by, ended, error = self._ending(folded)
-        notebook, program = fields.get("notebook"), fields.get("program")
+        notebook, program = self._notebook(folded), fields.get("program")
         where = notebook or program
         return Run(
             id=folded.id,
@@ -180,15 +182,12 @@ class SessionIngest:
             environment={"python": session.get("python"), **folded.environment},
         )
 
-    def _series(self, run: Run) -> str:
-        """Give the notebook's or program's path relative to its git root or the server's root."""
-        path = run.notebook or run.program
-        if path is None or not os.path.isabs(path):
-            return path or run.name
-        for root in (_git_root(path), *server_roots(self.store.folder)):
-            if root and not (relative := os.path.relpath(path, root)).startswith(os.pardir):
-                return relative.replace(os.sep, "/")
-        return os.path.basename(path)
+    def _notebook(self, folded: FoldedRun) -> str | None:
+        """Give the notebook's path by its present name: a kernel knows only its first one."""
+        notebook = folded.fields.get("notebook")
+        if not notebook:
+            return None
+        return renamed(self.store.folder, notebook, _timestamp(folded.started))
 
     def _ending(self, folded: FoldedRun) -> tuple[State, EndedBy | None, str | None, str | None]:
         end, time = folded.end, folded.ended
@@ -254,7 +253,7 @@ class SessionIngest:
         return {path for digest in missing for path in wanted[digest]}
 
     def _notebook_copy(self, folded: FoldedRun) -> tuple[str, bytes] | None:
-        notebook = folded.fields.get("notebook")
+        notebook = self._notebook(folded)
         if not notebook or not os.path.isabs(notebook):
             return None
         _, _, ended, _ = self._ending(folded)
@@ -344,6 +343,16 @@ def _project(path: str | None) -> str:
     if path is None:
         return "default"
     return os.path.basename(_git_root(path) or os.path.dirname(path)) or "default"
+
+
+def series_path(folder: Path, path: str) -> str:
+    """Give a notebook's or program's path relative to its git root or a server's root."""
+    if not os.path.isabs(path):
+        return path
+    for root in (_git_root(path), *server_roots(folder)):
+        if root and not (relative := os.path.relpath(path, root)).startswith(os.pardir):
+            return relative.replace(os.sep, "/")
+    return os.path.basename(path)
 
 
 def _git_root(path: str) -> str | None:

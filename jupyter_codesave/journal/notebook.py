@@ -208,6 +208,12 @@ class Fold:
         if cell := self.executions.get(fields["key"]):
             self._clear(cell, bool(fields.get("wait")))
 
+    def _on_stdin(self, fields: dict[str, Any], _time: str) -> None:
+        cell = self.executions.get(fields["key"])
+        if cell is not None and cell.recorded:
+            answer = fields.get("answer") or ""
+            self._stream(cell, "stdout", f"{fields.get('prompt', '')}{answer}\n")
+
     def _on_file(self, fields: dict[str, Any], _time: str) -> None:
         if run := self.runs.get(fields.get("run") or ""):
             run.files[fields["path"]] = fields

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ from jupyter_server.serverapp import ServerApp
 from tornado.ioloop import IOLoop
 
 from .._version import __version__
-from ..errors import SettingsError
+from ..errors import SettingsError, UnavailableError
 from ..settings import (
     CodeSave,
     Setting,
     StoreSettings,
     data_dir,
+    note_rename,
     read_control,
     resolve,
     write_control,
@@ -27,6 +30,7 @@ from .observer import Observers
 from .routes import routes
 from .workers import MEMORY_LIMIT, Pool
 
+CONTENTS_SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 RUN_SCHEMA = "https://events.jupyter.org/codesave/run/v1"
 STATUS_SCHEMA = "https://events.jupyter.org/codesave/status/v1"
 _SECRETS = ("CODESAVE_DATABASE_URL", "CODESAVE_ARTIFACT_URL")
@@ -64,6 +68,7 @@ class CodeSaveServer:
                 self.folder,
                 error.strerror,
             )
+        self.events.add_listener(schema_id=CONTENTS_SCHEMA, listener=self._on_contents)
         self.follower.start()
         self.observers.start()
 
@@ -74,12 +79,23 @@ class CodeSaveServer:
         for pool in (self.ingests, self.reads, self.diffs):
             pool.close()
 
+    async def _on_contents(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        """A kernel keeps the name its notebook had when it started: note what it is called now."""
+        old, new = data.get("source_path"), data.get("path")
+        if data.get("action") != "rename" or not old or not new:
+            return
+        paths = [os.path.join(self.root, *path.strip("/").split("/")) for path in (old, new)]
+        note_rename(self.folder, *paths)
+        await self.follower.rename(*paths)
+
     # -- what is recorded -----------------------------------------------------------------------
 
     async def status(self) -> dict[str, Any]:
         """Give the shape of `status`."""
         settings = self._resolve()
         capture, automatic = settings["capture"], settings["automatic"]
+        if capture.value != "off":
+            await asyncio.to_thread(self._probe)
         deciding = automatic if automatic.value is False and capture.value != "off" else capture
         return {
             "capture": capture.value,
@@ -90,6 +106,19 @@ class CodeSaveServer:
             "recording": list(self.follower.sessions.values()),
             "version": __version__,
         }
+
+    def _probe(self) -> None:
+        """Write a byte where kernels write; UnavailableError says why they cannot."""
+        probe = self.folder / "journal" / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            probe.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe.write_bytes(b"?")
+            probe.unlink()
+        except OSError as error:
+            raise UnavailableError(
+                f"nothing is recorded: {self.folder} cannot be written ({error.strerror}); make "
+                "room or mend its permissions, or set CODESAVE_DIR to another folder"
+            ) from None
 
     def settings(self) -> dict[str, Any]:
         """Give every setting with its source and whether it is locked."""

@@ -60,6 +60,24 @@ class Follower:
         for change in found["changes"]:
             self._codesave.emit(change["action"], change["run"])
 
+    async def commit(self, notebook: str) -> None:
+        """Make versions of the running runs of a notebook (a contents path): saved by hand."""
+        sessions = [
+            session for session, entry in self.sessions.items() if entry["notebook"] == notebook
+        ]
+        if sessions:
+            await self.ingest(
+                [self._folder / (session + SUFFIX) for session in sessions], commit=True
+            )
+
+    async def rename(self, old: str, new: str) -> None:
+        """Let a renamed notebook (absolute paths) go on with its series."""
+        async with self._ingesting:
+            try:
+                await self._codesave.ingests.call("rename", old=old, new=new)
+            except CodeSaveError as error:
+                self._log.warning("jupyter_codesave: %s keeps its series: %s", old, error)
+
     def _tell(self, sessions: list[dict[str, Any]]) -> None:
         before, self.sessions = self.sessions, {entry["session"]: entry for entry in sessions}
         for session, entry in self.sessions.items():

@@ -14,6 +14,7 @@ from ..diff.notebooks import Options, whole_cells
 from ..diff.trees import Files, Side, compare
 from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..ingest import Code, Ingest
+from ..ingest.session import series_path
 from ..model.reference import PathReference, parse_reference
 from ..model.run import Run
 from ..settings import data_dir, resolve
@@ -48,6 +49,12 @@ class Payloads:
             for entry in self.ingest_.sessions()
         ]
         return {"changes": changes, "errors": errors, "sessions": sessions}
+
+    def rename(self, old: str, new: str) -> dict[str, Any]:
+        """Let a renamed notebook (absolute paths) go on with its series."""
+        folder = self.store.folder
+        self.store.rename_series(series_path(folder, old), series_path(folder, new))
+        return {}
 
     def size(self) -> dict[str, Any]:
         """Give what the store uses and may use, in bytes, and how many journals wait."""

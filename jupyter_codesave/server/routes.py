@@ -240,6 +240,22 @@ class BlobHandler(CodeSaveHandler):
         await self.download(self.codesave.reads.stream("blob", digest=digest, run=run), digest)
 
 
+class VersionsHandler(CodeSaveHandler):
+    """`versions`: a notebook was saved by hand, so its running runs get a version."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        notebook = self.body().get("notebook")
+        if not isinstance(notebook, str):
+            raise web.HTTPError(400, "notebook must be a contents path")
+        await self.answer(self._commit(notebook))
+
+    async def _commit(self, notebook: str) -> dict[str, Any]:
+        await self.codesave.follower.commit(notebook)
+        return {}
+
+
 class DiffHandler(CodeSaveHandler):
     """`diff`: two saved codes, compared in a worker that ends when the browser goes."""
 
@@ -368,6 +384,7 @@ def routes(base_url: str, codesave: CodeSaveServer) -> list[Any]:
         (rf"artifacts/{name}/{version}", ArtifactHandler),
         (rf"artifacts/{name}/{version}/files/(.+)", ArtifactFileHandler),
         (r"blobs/(sha256:[0-9a-f]{64})", BlobHandler),
+        ("versions", VersionsHandler),
         ("diff", DiffHandler),
         ("diff/cells", DiffCellsHandler),
         ("search", SearchHandler),

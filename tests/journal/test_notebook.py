@@ -185,3 +185,14 @@ def test_the_final_state_of_widgets_is_in_the_notebook(tmp_path: Path) -> None:
     model = widgets["application/vnd.jupyter.widget-state+json"]["state"]["w1"]
     assert model["state"]["value"] == 7
     assert model["buffers"] == [{"path": ["image"], "data": "AAE=", "encoding": "base64"}]
+
+
+def test_a_prompt_is_shown_and_its_answer_only_where_it_was_kept(tmp_path: Path) -> None:
+    asked = {"key": "request-1", "prompt": "name: "}
+    fold = folded(
+        tmp_path,
+        execute_input("input()"),
+        ("stdin", {**asked, "answer": "Ada"}),
+        ("stdin", {**asked, "answer": None}),
+    )
+    assert outputs(fold)[0]["text"] == "name: Ada\nname: \n"

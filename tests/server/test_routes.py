@@ -182,3 +182,36 @@ def test_settings_are_changed_and_bad_ones_refused(start_lab: Callable[..., Lab]
     assert code == 400
     assert "perhaps" in answer["message"]
     assert refused(lab, "settings", "PUT", {"nonsense": 1})[0] == 400
+
+
+def test_a_data_folder_that_cannot_be_written_is_told(
+    start_lab: Callable[..., Lab], tmp_path: Any
+) -> None:
+    blocked = tmp_path / "a-file"
+    blocked.write_text("where the data folder should be")
+    code, answer = refused(
+        start_lab(healthy=False, CODESAVE_DIR=str(blocked / "codesave")), "status"
+    )
+    assert (code, answer["reason"]) == (503, "unavailable")
+    assert "nothing is recorded" in answer["message"]
+
+
+def test_a_renamed_notebook_keeps_its_series(lab: Lab) -> None:
+    empty = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (lab.root / "before.ipynb").write_text(json.dumps(empty))
+    run = record(lab, "beforename", "x = 1", notebook="before.ipynb")
+    series = lab.api(f"runs/{run}")["artifact"].split(":")[0]
+    request = urllib.request.Request(
+        f"{lab.url}api/contents/before.ipynb",
+        method="PATCH",
+        data=json.dumps({"path": "after.ipynb"}).encode(),
+        headers={"Authorization": f"token {lab.token}", "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=60).close()
+    wait_until(lambda: renames(lab), "the note of the rename")
+    run = record(lab, "aftername", "x = 2", notebook="after.ipynb")
+    assert lab.api(f"runs/{run}")["artifact"] == f"{series}:v1"
+
+
+def renames(lab: Lab) -> Any:
+    return json.loads((lab.home.data / "control.json").read_text()).get("renames")

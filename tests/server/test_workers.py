@@ -66,8 +66,8 @@ def test_what_takes_too_long_is_ended_and_the_next_call_is_answered(tmp_path: Pa
     async def ask() -> Any:
         with pool(tmp_path, size=1) as workers:
             await workers.call("runs")
+            base, head = notebook(3000, "a"), notebook(3000, "b")
             with pytest.raises(UnavailableError, match="larger timeout"):
-                base, head = notebook(3000, "a"), notebook(3000, "b")
                 await workers.call("diff_texts", 0.05, base=base, head=head)
             return json.loads(await workers.call("runs"))
 
