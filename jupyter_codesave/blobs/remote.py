@@ -85,6 +85,8 @@ class RemoteBlobs:
         import obstore
 
         path = self._path(key)
+        if not length:
+            return b""
         try:
             with _faults(self.url, key):
                 found = bytes(obstore.get_range(self._store, path, start=offset, length=length))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -66,21 +67,19 @@ def add_pack(tx: Transaction, digest: str, size: int, members: Sequence[Placed])
 def _place(tx: Transaction, found: Sequence[Placed], pack: int | None) -> None:
     if not found:
         return
-    statement = (
-        sa.update(_blobs)
-        .where(_blobs.c.digest == sa.bindparam("which"))
-        .values(
-            size=sa.bindparam("a_size"),
-            stored=sa.bindparam("a_stored"),
-            pack=pack,
-            place=sa.bindparam("a_place"),
-        )
-    )
+    now = time.time()
     rows = [
-        {"which": each.digest, "a_size": each.size, "a_stored": each.stored, "a_place": each.place}
+        {
+            "digest": each.digest,
+            "touched": now,
+            "size": each.size,
+            "stored": each.stored,
+            "pack": pack,
+            "place": each.place,
+        }
         for each in sorted(found)
     ]
-    tx.execute(statement, rows)
+    tx.upsert(_blobs, rows)
 
 
 def lean(tx: Transaction, rows: Iterable[tuple[str, str]]) -> None:

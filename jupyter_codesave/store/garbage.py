@@ -38,9 +38,12 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     """
     from .budget import enforce
     from .purge import purge
+    from .rebuild import find_blobs
 
     if grace is None:
         grace = GRACE_BETWEEN_HOSTS if store.shared else GRACE
+    if store.shared:
+        find_blobs(store)  # what other hosts wrote
     before = store.size()
     long_ago = datetime.now(timezone.utc) - timedelta(days=DELETED_DAYS)
     with store.catalog.read() as tx:
@@ -98,11 +101,12 @@ def tidy_packs(store: Store, *, share: float) -> tuple[int, int]:
         if count == 0:
             dropped += _drop_pack(store, key)
         elif taken + overhead(count) < size * share:
-            rewritten += _rewrite(store, key)
+            rewritten += rewrite(store, key)
     return dropped, rewritten
 
 
-def _rewrite(store: Store, key: str) -> int:
+def rewrite(store: Store, key: str) -> int:
+    """Bring the members of a pack that are named into a new one, and drop it; 1 when it was."""
     contents = store.contents
     with store.catalog.read() as tx:
         members = whereabouts.members(tx, key)

@@ -24,7 +24,7 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     """
     contents = store.contents
     contents.flush()
-    blobs = _find_blobs(store, progress)
+    blobs = find_blobs(store, progress)
     found: list[tuple[str, records.Record]] = []
     damaged = 0
     for kept in progress(list(contents.records.listing())):
@@ -50,7 +50,8 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     return {**counts, "blobs": blobs, "damaged": damaged}
 
 
-def _find_blobs(store: Store, progress: Progress) -> int:
+def find_blobs(store: Store, progress: Progress = iter) -> int:
+    """Note where every blob lies that has no row yet; give the number of all."""
     contents, now, count = store.contents, time.time(), 0
     with store.catalog.read() as tx:
         known = {each.digest for each in whereabouts.every(tx)}

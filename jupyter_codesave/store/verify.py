@@ -13,6 +13,7 @@ from ..catalog.rows import Whereabouts
 from ..errors import CodeSaveError, NotFoundError
 from ..model.digest import digest_of
 from . import reach, records
+from .garbage import rewrite
 from .healing import Healing
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
     contents = store.contents
     with store.catalog.read() as tx:
         places = list(whereabouts.every(tx))
-        kept = whereabouts.packs(tx)
         manifests = versions.manifests(tx)
         saved = runs.saved_by(tx)
         sealed = {row["session"]: row["digest"] for row in journals.every(tx) if row["digest"]}
     bad: dict[str, str] = {}  # digest → damaged or missing
-    for digest, state in _check_blobs(store, places, kept, progress):
+    bad_packs: set[str] = set()
+    for digest, state in _check_blobs(store, places, bad_packs, progress):
         bad[digest] = state
     there = {each.digest for each in places}
     owners: dict[str, str] = {}
@@ -66,6 +67,7 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
                         bad.setdefault(part, "missing")
     repaired = _repair(store, bad, owners, heal)
     _check_records(store)
+    mended = _mend_packs(store, bad_packs)
     result: dict[str, Any] = {
         "blobs": len(places),
         "versions": len(manifests),
@@ -77,16 +79,17 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
             for digest, found in bad.items()
             if found == state and digest not in repaired
         )
-    result["repaired"] = sorted(_named(digest, owners) for digest in repaired)
+    result["repaired"] = sorted([*(_named(digest, owners) for digest in repaired), *mended])
     return result
 
 
 def _check_blobs(
-    store: Store, places: list[Whereabouts], kept: dict[str, int], progress: Progress
+    store: Store, places: list[Whereabouts], bad_packs: set[str], progress: Progress
 ) -> Iterator[tuple[str, str]]:
-    """Read and hash every blob; give those that are not right, and how."""
+    """Read and hash every blob; give those that are not right, and how. Gather damaged packs."""
     contents = store.contents
-    pack, data = "", b""
+    pack = ""
+    data: bytes | None = b""
     payloads = _Recent(contents.read_any)
     for where in progress(places):
         try:
@@ -95,13 +98,16 @@ def _check_blobs(
                     yield where.digest, "damaged"
                 continue
             if where.pack != pack:
-                pack, data = where.pack, contents.packs.get(where.pack)
+                pack, data = where.pack, None
+                data = contents.packs.get(pack)
+                if digest_of(data) != pack:
+                    bad_packs.add(pack)
+            if data is None:
+                raise NotFoundError(pack)
             laid_out = data[where.place or 0 : (where.place or 0) + where.stored]
             if digest_of(envelope.decode(laid_out, payloads)) != where.digest:
                 yield where.digest, "damaged"
         except NotFoundError:
-            if where.pack is not None and where.pack != pack:
-                pack, data = where.pack, b""
             with store.catalog.read() as tx:
                 still = whereabouts.locate(tx, [where.digest]).get(where.digest)
             if still == where:
@@ -153,10 +159,9 @@ def _repair(
         if data is not None and digest_of(data) == digest:
             cures[digest] = data
     for digest, state in bad.items():
-        if state == "damaged" and isinstance(contents.loose, LocalBlobs):
-            aside = contents.loose.folder.parent / "damaged"
-            if contents.loose.has(digest) and isinstance(store.blobs, LocalBlobs):
-                LocalBlobs(aside).move(contents.loose.path(digest), digest)
+        loose = contents.loose
+        if state == "damaged" and isinstance(loose, LocalBlobs) and loose.has(digest):
+            LocalBlobs(loose.folder.parent / "damaged").move(loose.path(digest), digest)
     with store.catalog.write() as tx:
         whereabouts.lost(tx, bad)
     for data in cures.values():
@@ -170,6 +175,17 @@ def _repair(
             cures[digest] = data
     contents.flush()
     return set(cures)
+
+
+def _mend_packs(store: Store, bad_packs: set[str]) -> list[str]:
+    """Move what is whole out of damaged packs: their index could not be read again."""
+    contents = store.contents
+    for key in sorted(bad_packs):
+        rewrite(store, key)
+        if isinstance(contents.packs, LocalBlobs) and contents.packs.has(key):
+            aside = LocalBlobs(contents.packs.folder.parent / "damaged")
+            aside.move(contents.packs.path(key), key)
+    return [f"{key} (a pack)" for key in sorted(bad_packs)]
 
 
 def _check_records(store: Store) -> None:

@@ -103,6 +103,11 @@ def _postgresql() -> str:
     command = [str(programs / "postgres"), "-D", str(data), "-k", str(folder)]
     command += ["-h", HOST, "-p", str(port), "-c", "max_connections=200"]
     _start(command, port, user=user, stop=signal.SIGINT)
+    deadline = time.monotonic() + 60
+    while subprocess.run([programs / "pg_isready", "-q", "-h", HOST, "-p", str(port)]).returncode:
+        if time.monotonic() > deadline:
+            raise RuntimeError("PostgreSQL accepts no connections")
+        time.sleep(0.05)
     return f"postgresql+psycopg://codesave@{HOST}:{port}"
 
 

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import os
+import secrets
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jupyter_codesave.errors import CodeSaveError, DamagedError, NotFoundError, UsageError
+from jupyter_codesave.model.digest import digest_of
+from jupyter_codesave.store import Store
+from tests.blobs import servers
+
+from .made import Place, image, make_run, record, told
+
+
+def fill(store: Store) -> None:
+    one, _ = record(store, picture=image(), printed="accuracy", journal=b"journal " * 500)
+    record(store, sources=("x = 2",), saved={"model.pt": os.urandom(2 << 20)})
+    store.update_run(one.id, name="edited")
+
+
+def without_size(store: Store) -> dict[str, object]:
+    return {**told(store), "size": None}
+
+
+@pytest.mark.parametrize("place", ["folder", "archive", "team"])
+def test_runs_come_and_go_through_any_place(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    fill(local)
+    if place == "team":
+        storage = servers.rclone()
+        for name, value in storage.environ.items():
+            monkeypatch.setenv(name, value)
+        where = f"{servers.postgresql()},{storage.url}/{secrets.token_hex(6)}"
+    else:
+        where = str(tmp_path / ("there.zip" if place == "archive" else "there"))
+    before = told(local)
+    counts = local.copy_to(where)
+    assert (counts["runs"], counts["unchanged"]) == (2, 0)
+    assert told(local) == before, "the source is left alone"
+    again = local.copy_to(where)
+    assert (again["runs"], again["blobs"], again["unchanged"]) == (0, 0, 2)
+    with Place(tmp_path / "back").open() as store:
+        assert store.copy_from(where)["runs"] == 2
+        assert without_size(store) == {**before, "size": None}
+        assert store.copy_from(where)["unchanged"] == 2
+        assert without_size(store) == {**before, "size": None}
+        assert store.verify()["missing"] == []
+
+
+def test_some_runs_are_copied_by_their_ids(local: Store, tmp_path: Path) -> None:
+    one, _ = record(local, make_run(id="aaaa000000"))
+    record(local, make_run(id="bbbb000000"))
+    local.copy_to(str(tmp_path / "there.zip"), ["aaaa"])
+    with Place(tmp_path / "back").open() as store:
+        store.copy_from(str(tmp_path / "there.zip"), ["aa"])
+        assert [run.id for run in store.runs().items] == [one.id]
+        with pytest.raises(NotFoundError, match="bbbb"):
+            store.copy_from(str(tmp_path / "there.zip"), ["bbbb"])
+
+
+def test_what_changed_is_copied_again(local: Store, tmp_path: Path) -> None:
+    run, _ = record(local)
+    for where in (str(tmp_path / "there"), str(tmp_path / "there.zip")):
+        local.copy_to(where)
+        local.update_run(run.id, notes=where)
+        assert local.copy_to(where)["runs"] == 1
+        with Place(tmp_path / f"back{len(where)}").open() as store:
+            store.copy_from(where)
+            assert store.run(run.id).notes == where
+            assert len(store.artifacts()[0].versions) == 1
+
+
+def test_versions_of_two_machines_share_a_series(local: Store, tmp_path: Path) -> None:
+    here, _ = record(local, sources=("here",))
+    with Place(tmp_path / "gpu").open() as other:
+        there, _ = record(other, sources=("there",))
+    assert local.copy_from(str(tmp_path / "gpu"))["runs"] == 1
+    (artifact,) = local.artifacts()
+    assert [(v.number, v.run) for v in artifact.versions] == [(0, here.id), (1, there.id)]
+    assert local.run(there.id).artifact == f"{artifact.name}:v1"
+    before = told(local)
+    local.rebuild()
+    assert told(local) == before
+
+
+def test_a_copy_that_breaks_off_goes_on(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        record(local, sources=(f"x = {n}",))
+
+    def broken(items: object) -> object:
+        for number, item in enumerate(items):  # type: ignore[var-annotated, arg-type]
+            if number == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        local.copy_to(str(tmp_path / "there"), progress=broken)  # type: ignore[arg-type]
+    counts = local.copy_to(str(tmp_path / "there"))
+    assert (counts["runs"], counts["unchanged"]) == (2, 2)
+
+
+def test_a_broken_off_archive_leaves_the_old_one(local: Store, tmp_path: Path) -> None:
+    run, _ = record(local)
+    where = tmp_path / "there.zip"
+    local.copy_to(str(where))
+    before = where.read_bytes()
+    local.update_run(run.id, name="changed")
+
+    def broken(items: object) -> object:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        local.copy_to(str(where), progress=broken)  # type: ignore[arg-type]
+    assert where.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if "there" in p.name] == ["there.zip"]
+
+
+def test_an_archive_is_private_and_any_zip_tool_reads_it(local: Store, tmp_path: Path) -> None:
+    record(local, saved={"a.txt": b"hello"})
+    where = tmp_path / "there.zip"
+    local.copy_to(str(where))
+    assert where.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(where) as archive:
+        assert archive.testzip() is None
+        assert archive.read(f"blobs/{digest_of(b'hello')[7:]}") == b"hello"
+
+
+def test_a_damaged_archive_is_refused(local: Store, tmp_path: Path) -> None:
+    record(local, saved={"a.txt": b"hello"})
+    where = tmp_path / "there.zip"
+    local.copy_to(str(where))
+    forged = tmp_path / "forged.zip"
+    with zipfile.ZipFile(where) as old, zipfile.ZipFile(forged, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, data.replace(b"hello", b"hacks"))
+    (tmp_path / "no.zip").write_bytes(b"not a zip")
+    with Place(tmp_path / "back").open() as store:
+        with pytest.raises(DamagedError, match="damaged"):
+            store.copy_from(str(forged))
+        with pytest.raises(DamagedError, match="cannot be read"):
+            store.copy_from(str(tmp_path / "no.zip"))
+        assert store.runs().items == ()
+
+
+@pytest.mark.parametrize("change", [b'"id":"../../etc"', b'"id":7', b'"id":null'])
+def test_a_hostile_record_is_refused(local: Store, tmp_path: Path, change: bytes) -> None:
+    run, _ = record(local)
+    where, forged = tmp_path / "there.zip", tmp_path / "forged.zip"
+    local.copy_to(str(where))
+    with zipfile.ZipFile(where) as old, zipfile.ZipFile(forged, "w") as new:
+        for name in old.namelist():
+            own = f'"id":"{run.id}"'.encode()
+            new.writestr(name, old.read(name).replace(own, change))
+    with Place(tmp_path / "back").open() as store:
+        with pytest.raises(CodeSaveError):
+            store.copy_from(str(forged))
+        assert store.runs().items == ()
+
+
+def test_a_purged_run_may_be_copied_back(local: Store, tmp_path: Path) -> None:
+    run, _ = record(local)
+    local.copy_to(str(tmp_path / "there.zip"))
+    local.purge(runs=[run.id])
+    local.copy_from(str(tmp_path / "there.zip"))
+    assert [each.id for each in local.runs().items] == [run.id]
+
+
+def test_a_place_that_is_none_is_explained(local: Store, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no folder"):
+        local.copy_from(str(tmp_path / "absent"))
+    with pytest.raises(NotFoundError, match="no archive"):
+        local.copy_from(str(tmp_path / "absent.zip"))
+    with pytest.raises(UsageError, match="half a store"):
+        local.copy_to("postgresql+psycopg://host/db")
