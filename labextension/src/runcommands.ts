@@ -61,10 +61,16 @@ export function addRunCommands(
     execute: async args => {
       const run = await fetched(args);
       const path = run?.notebook ?? run?.program;
-      if (run && path) {
+      // An absolute path is one that this server cannot read: it lies outside its folder.
+      if (run && path && !path.startsWith('/')) {
         return compare(run.id, pathReference(path));
       }
-      Notification.info(trans.__('This run has no notebook on disk.'), { autoClose: 4000 });
+      Notification.info(
+        path
+          ? trans.__('%1 lies outside the folder that this server shows.', path)
+          : trans.__('This run has no notebook on disk.'),
+        { autoClose: 6000 }
+      );
     }
   });
 

@@ -8,7 +8,7 @@ import { CodeSaveError } from '../client';
 import { ComparisonModel } from '../model/comparison';
 import { bytes } from '../model/titles';
 import type { IComparedFile } from '../tokens';
-import { ComparerHeader, sideTitle } from './comparerheader';
+import { ComparerHeader, sideTitles } from './comparerheader';
 import { Facts } from './facts';
 import { FileTree, type Choice } from './filetree';
 import { diffIcon } from './icons';
@@ -107,12 +107,9 @@ export class Comparer extends Panel {
     }
     const { model } = this;
     const { trans } = this.options;
-    const name = model.comparison && [
-      sideTitle(model.comparison.base, model.base),
-      sideTitle(model.comparison.head, model.head)
-    ];
-    this.title.label = trans.__('Compare %1', (name?.[1] ?? model.head).split(' · ')[0]);
-    this.title.caption = (name ?? [model.base, model.head]).join(' ↔ ');
+    const titles = sideTitles(model, trans);
+    this.title.label = trans.__('Compare %1', titles[1].split(' · ')[0]);
+    this.title.caption = titles.join(' ↔ ');
     this.tree.setHidden(model.comparison === null);
     this.fill();
     this.node.dataset.state = model.state;

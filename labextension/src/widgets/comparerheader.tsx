@@ -8,7 +8,7 @@ import {
 } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import type { ComparisonModel } from '../model/comparison';
-import { runTitle } from '../model/titles';
+import { baseName, runTitle } from '../model/titles';
 import type { IComparedSide } from '../tokens';
 
 export interface IComparerActions {
@@ -50,13 +50,31 @@ interface IProps {
   trans: TranslationBundle;
 }
 
-/** What a person calls one side of a comparison. */
-export function sideTitle(side: IComparedSide | undefined, ref: string): string {
+/** What a person calls the two sides of a comparison; equal titles are told apart by the ref. */
+export function sideTitles(model: ComparisonModel, trans: TranslationBundle): [string, string] {
+  const { comparison, base, head } = model;
+  const titles = [
+    titleOf(comparison?.base, base, trans),
+    titleOf(comparison?.head, head, trans)
+  ];
+  return titles[0] === titles[1]
+    ? [`${titles[0]} · ${base}`, `${titles[1]} · ${head}`]
+    : [titles[0], titles[1]];
+}
+
+function titleOf(
+  side: IComparedSide | undefined,
+  ref: string,
+  trans: TranslationBundle
+): string {
+  if (side?.kind === 'path' || (!side && ref.startsWith('./'))) {
+    return trans.__('%1 on disk', baseName(ref));
+  }
   return side?.run ? runTitle(side.run) : side?.title || ref;
 }
 
 function Sides({ model, actions, trans }: IProps): JSX.Element {
-  const { comparison } = model;
+  const titles = sideTitles(model, trans);
   const side = (name: 'base' | 'head', label: string) => (
     <button
       className={`codesave-Sides-side codesave-mod-${name}`}
@@ -64,7 +82,7 @@ function Sides({ model, actions, trans }: IProps): JSX.Element {
       onClick={actions.pick}
     >
       <span className="codesave-Sides-label">{label}</span>
-      <span className="codesave-Sides-title">{sideTitle(comparison?.[name], model[name])}</span>
+      <span className="codesave-Sides-title">{titles[name === 'base' ? 0 : 1]}</span>
     </button>
   );
   return (

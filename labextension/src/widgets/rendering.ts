@@ -32,8 +32,36 @@ export function storedRendermime(
     },
     60
   );
+  for (const mimeType of own.mimeTypes.filter(name => name.startsWith('image/'))) {
+    const factory = own.getFactory(mimeType)!;
+    own.addFactory(
+      {
+        ...factory,
+        mimeTypes: [mimeType],
+        createRenderer: options => described(factory, options)
+      },
+      own.getRank(mimeType)
+    );
+  }
   askBeforeFetching(own, trans);
   return own;
+}
+
+/** An image with words for those who do not see it: its text, else its kind. */
+function described(
+  factory: IRenderMime.IRendererFactory,
+  options: IRenderMime.IRendererOptions
+): IRenderMime.IRenderer {
+  const renderer = factory.createRenderer(options);
+  const render = renderer.renderModel.bind(renderer);
+  renderer.renderModel = async model => {
+    await render(model);
+    for (const image of renderer.node.querySelectorAll('img:not([alt])')) {
+      const text = model.data['text/plain'];
+      image.setAttribute('alt', typeof text === 'string' ? text : options.mimeType);
+    }
+  };
+  return renderer;
 }
 
 /** One stored output, as JupyterLab would show it untrusted. */
@@ -92,7 +120,6 @@ class SVGImage extends Widget implements IRenderMime.IRenderer {
     const image = document.createElement('img');
     const source = String(model.data[this.options.mimeType] ?? '');
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source)}`;
-    image.alt = 'SVG';
     this.node.replaceChildren(image);
     return Promise.resolve();
   }

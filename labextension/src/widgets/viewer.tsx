@@ -150,7 +150,13 @@ export class SessionViewer extends Panel {
     const notebook = new StaticNotebook({
       rendermime,
       contentFactory: new StaticNotebook.ContentFactory({
-        editorFactory: editorServices.factoryService.newInlineEditor
+        editorFactory: options => {
+          const editor = editorServices.factoryService.newInlineEditor(options);
+          const content = options.host.querySelector('.cm-content');
+          content?.setAttribute('aria-label', this.options.trans.__('Source'));
+          content?.setAttribute('aria-readonly', 'true');
+          return editor;
+        }
       }),
       mimeTypeService: editorServices.mimeTypeService,
       notebookConfig: { ...StaticNotebook.defaultNotebookConfig, windowingMode: 'full' }
