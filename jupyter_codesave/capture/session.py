@@ -50,7 +50,7 @@ class Session:
             return False
         self.journal.event("session", **self.describe())
         with suppress(OSError):
-            self.tail = Tail(self.journal.path.with_suffix(SUFFIX))
+            self.tail = Tail(self.journal.path.with_suffix(SUFFIX), self.journal.settle)
         return True
 
     def describe(self) -> dict[str, Any]:

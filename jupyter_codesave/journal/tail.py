@@ -139,9 +139,13 @@ def unrecorded(
 class Tail:
     """The writing side: the file and one `TailStream` for each standard stream."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file; OSError when that is not possible (then there is no tail)."""
+    def __init__(self, path: Path, settle: Callable[[], None] = lambda: None) -> None:
+        """Create the file; OSError when that is not possible (then there is no tail).
+
+        `settle()` returns when all that was published is in the journal.
+        """
         self.path = path
+        self.settle = settle
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         self.handle = os.open(path, flags, 0o600)
         size = _START + _CHUNK * sum(_CHUNKS)
@@ -160,6 +164,7 @@ class Tail:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
         self.streams: list[TailStream] = []
+        self.lock = threading.RLock()
 
     def stream(
         self, name: str, source: Any, keeps: Callable[[str], bool], echo: Any = None
@@ -179,6 +184,16 @@ class Tail:
         """What may be kept has changed: ask again before the next print is kept."""
         for stream in self.streams:
             stream.reconsider()
+
+    def make_room(self) -> None:
+        """Use the room behind the chunks again, once all that lies there is published."""
+        if self.apart > self.end + _MOST_APART:
+            for stream in self.streams:
+                stream.publish_apart()
+        if self.apart > self.end and all(stream.is_apart_published for stream in self.streams):
+            self.settle()
+            self.apart = self.end
+            os.ftruncate(self.handle, self.end)
 
     def close(self) -> None:
         """Remove the tail: all it holds is in the journal."""
@@ -224,6 +239,7 @@ class TailStream:
         self._printed: dict[str, int] = {}  # characters by key, before the present mark
         self._lap = 0
         self._ends = [-1] * count  # when each chunk was left, in flushes
+        self._left: list[int] = []  # chunks left during the present write
         self._flushes = 0
         self._apart_at = -1
         self._muted = False
@@ -277,6 +293,10 @@ class TailStream:
                     limit = self._mark(limit)
             if not self._muted:
                 limit = self._keep(string, limit)
+            # Only now the stream gets this very text: a flush meanwhile did not take it along.
+            for index in self._left:
+                self._ends[index] = self._flushes
+            self._left.clear()
             self._limit = -1 if self._muted else limit
 
     def _keep(self, string: str, limit: int) -> int:
@@ -318,10 +338,11 @@ class TailStream:
         if not self._muted and self._lap:
             self._leave_mark()
         if self._lap:
-            self._ends[(self._lap - 1) % self._count] = self._flushes
+            self._left.append((self._lap - 1) % self._count)
         index = self._lap % self._count
         if self._ends[index] >= 0:
             self._publish(self._ends[index])
+            self._tail.settle()
         self._lap += 1
         start = self._first + index * _CHUNK
         self._map[start : start + _CHUNK] = b"\xff" * _CHUNK
@@ -340,18 +361,25 @@ class TailStream:
                 break
             self._source.flush()
 
+    def publish_apart(self) -> None:
+        """Have all published that this stream laid apart."""
+        if self._apart_at >= 0:
+            self._publish(self._apart_at)
+
+    @property
+    def is_apart_published(self) -> bool:
+        """Tell whether all that this stream laid apart is published."""
+        return self._apart_at < 0 or self._flushes - self._apart_at >= 3
+
     def _lay_apart(self, string: str, limit: int) -> int:
         """Put a large text behind the chunks, and a mark that points to it."""
         tail = self._tail
         if self._position + _AWAY.size > limit:
             limit = self._next_chunk()
-        if tail.apart > tail.end + _MOST_APART:
-            self._publish(self._apart_at)
-        if tail.apart > tail.end and self._flushes - self._apart_at >= 3:
-            tail.apart = tail.end
-            os.ftruncate(tail.handle, tail.end)
         data = string.encode("utf-8", "surrogatepass")
-        position, tail.apart = tail.apart, tail.apart + len(data)
+        with tail.lock:
+            tail.make_room()
+            position, tail.apart = tail.apart, tail.apart + len(data)
         left, at = memoryview(data), position
         while left:
             written = os.pwrite(tail.handle, left, at)

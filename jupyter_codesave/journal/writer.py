@@ -58,6 +58,7 @@ class Writer:
         self._closing = False
         self._queue: deque[tuple[Sequence[Payload], int]] = deque()
         self._queued = 0
+        self._taken = self._done = 0  # how many were ever queued, and of them written
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
@@ -174,6 +175,7 @@ class Writer:
         ]
         self._queue.append((kept, size))
         self._queued += size
+        self._taken += 1
         self._dirty = True
         self._wake()
 
@@ -182,6 +184,15 @@ class Writer:
             self._thread = threading.Thread(target=self._work, name="codesave-journal", daemon=True)
             self._thread.start()
         self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Return when all that was appended before is in the file."""
+        if not self._queue or os.getpid() != self._pid:
+            return
+        with self._changed:
+            taken = self._taken
+            while self._done < taken and self._handle >= 0:
+                self._changed.wait(1.0)
 
     def sync(self, timeout: float = 30.0) -> None:
         """Return when all that was appended is on the disk, or after `timeout` seconds."""
@@ -218,6 +229,7 @@ class Writer:
             with self._changed:
                 self._queue.popleft()
                 self._queued -= queued[1]
+                self._done += 1
                 self._changed.notify_all()
 
     # -- writing --------------------------------------------------------------------------------

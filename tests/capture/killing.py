@@ -1,0 +1,122 @@
+"""Killing kernels and scripts at random moments: nothing that returned may be lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.capture.journals import cells, the_journal
+from tests.conftest import isolated, wait_until
+
+WAYS = ("kill", "_exit", "segfault")
+
+# Prints of random sizes to both streams; each is confirmed over a file of its own when its write
+# has returned. The same seed prints the same.
+PRINTER = """
+import os, random, sys, time
+def printed(seed):
+    dice = random.Random(seed)
+    number = 0
+    while True:
+        size = dice.choice([1, 1, 10, 10, 80, 80, 80, 3000, 30_000])
+        if dice.random() < 0.01:
+            size = 400_000
+        letter = dice.choice(["x", "ä", "☃", "𝒳"])
+        yield ("stdout" if dice.random() < 0.8 else "stderr"), f"{number}:" + letter * size + "\\n"
+        number += 1
+def print_until_killed(seed, confirmed, die):
+    dice = random.Random(seed)
+    handle = os.open(confirmed, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    end = dice.randrange(1, 1500)
+    for number, (name, text) in enumerate(printed(seed)):
+        getattr(sys, name).write(text)
+        os.write(handle, b".")
+        if dice.random() < 0.001:
+            time.sleep(dice.random() * 0.3)
+        if number == end and die == "_exit":
+            os._exit(7)
+        if number == end and die == "segfault":
+            import ctypes
+            ctypes.string_at(0)
+"""
+
+
+def expected(seed: int, confirmed: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Give what must be there of each stream, and what may be there: one write more."""
+    namespace: dict[str, object] = {}
+    exec(PRINTER, namespace)
+    must = {"stdout": "", "stderr": ""}
+    source = namespace["printed"](seed)  # type: ignore[operator]
+    for _ in range(confirmed):
+        name, text = next(source)
+        must[name] += text
+    name, text = next(source)
+    return must, {**must, name: must[name] + text}
+
+
+def check(seed: int, confirmed: Path, data: Path, completed: int) -> None:
+    """Compare the journal of a killed process with what it confirmed."""
+    recorded = cells(the_journal(data), dead=True)
+    must, may = expected(seed, confirmed.stat().st_size)
+    assert len(recorded) == completed + 1, f"seed {seed}: {len(recorded)} cells"
+    for number, cell in enumerate(recorded[:completed]):
+        assert "".join(o["text"] for o in cell["outputs"]) == f"cell {number}\n", f"seed {seed}"
+        assert cell["metadata"]["codesave"]["status"] == "ok", f"seed {seed}"
+    for name in ("stdout", "stderr"):
+        texts = [o["text"] for o in recorded[-1]["outputs"] if o["name"] == name]
+        found = "".join(texts)
+        assert found.startswith(must[name]), f"seed {seed}: {name} lost text it had taken"
+        assert may[name].startswith(found), f"seed {seed}: {name} holds what was not printed"
+
+
+def kill_a_kernel(folder: Path, seed: int, way: str) -> None:
+    """Start a kernel, run some cells, and kill it in the middle of the next one."""
+    from jupyter_client.manager import start_new_kernel
+
+    environment = isolated(folder)
+    dice = random.Random(seed)
+    manager, client = start_new_kernel(kernel_name="python3", env=environment, startup_timeout=120)
+    try:
+        completed = dice.randrange(1, 5)
+        for number in range(completed):
+            code = f"print('cell {number}')" + (PRINTER if number == 0 else "")
+            client.execute_interactive(code, timeout=60, output_hook=lambda message: None)
+        confirmed = folder / "confirmed"
+        client.execute(f"print_until_killed({seed}, {str(confirmed)!r}, {way!r})")
+        if way == "kill":
+            wait_until(confirmed.exists, "the first print")
+            enough = dice.randrange(0, 1500)
+            wait_until(lambda: confirmed.stat().st_size >= enough, "the prints before the kill")
+            os.kill(manager.provisioner.process.pid, signal.SIGKILL)
+        wait_until(lambda: manager.provisioner.process.poll() is not None, "the kernel's death")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    check(seed, confirmed, folder / "codesave", completed)
+
+
+def kill_a_script(folder: Path, seed: int, way: str) -> None:
+    """Start a script that prints under a run of its own, and kill it."""
+    environment = isolated(folder)
+    dice = random.Random(seed)
+    confirmed = folder / "confirmed"
+    program = folder / "printer.py"
+    program.write_text(
+        f"import jupyter_codesave as codesave\n{PRINTER}\n"
+        f"run = codesave.init()\nprint_until_killed({seed}, {str(confirmed)!r}, {way!r})\n"
+    )
+    with (folder / "console").open("wb") as console:
+        process = subprocess.Popen(
+            [sys.executable, str(program)], env=environment, stdout=console, stderr=console
+        )
+        if way == "kill":
+            wait_until(confirmed.exists, "the first print")
+            enough = dice.randrange(0, 1500)
+            wait_until(lambda: confirmed.stat().st_size >= enough, "the prints before the kill")
+            process.kill()
+        process.wait(60)
+    check(seed, confirmed, folder / "codesave", 0)
