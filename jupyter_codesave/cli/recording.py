@@ -72,7 +72,7 @@ def status(arguments: argparse.Namespace) -> None:
         ]
     )
     for session in found["recording"]:
-        by = "recorded in the kernel" if session["by"] == "kernel" else "observed by the server"
+        by = "observed by the server" if session["by"] == "server" else "recorded in the kernel"
         print(f"  {session['state']}: {session['notebook'] or session['session']} ({by})")
     for name, setting in found["settings"].items():
         locked = ", locked" if setting["locked"] else ""

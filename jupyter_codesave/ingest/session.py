@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -77,6 +78,9 @@ class SessionIngest:
         fold.forgotten.clear()
         changes = []
         for folded in fold.runs.values():
+            if folded.dropped and folded.id in self._marks:
+                self.store.delete(folded.id)  # it was written before init() took its only cell
+                del self._marks[folded.id]
             fresh = folded.id in touched or self.over or commit
             empty = not folded.keys and not folded.fields.get("explicit")
             if fresh and folded.id not in self._done and not folded.dropped and not empty:
@@ -120,6 +124,8 @@ class SessionIngest:
             for cell in self.fold.listed(folded.id)
             if cell.key in self.fold.changed
         ]
+        if ended:
+            self._take_watched(folded)
         lost = self._adopt(folded)
         manifests: dict[str, Manifest] = {}
         if ended or commit or self._due(folded):
@@ -251,6 +257,33 @@ class SessionIngest:
                     missing.remove(digest)
                     break
         return {path for digest in missing for path in wanted[digest]}
+
+    def _take_watched(self, folded: FoldedRun) -> None:
+        """Take files that nobody was left to take, unless they were changed after the session."""
+        for path, watch in folded.watched.items():
+            under = path + "/"
+            known = any(file == path or file.startswith(under) for file in folded.files)
+            if known or path in folded.missing or self.fold.session_end is not None:
+                continue
+            source = Path(str(watch.get("source")))
+            targets = sorted(source.rglob("*")) if source.is_dir() else [source]
+            for target in targets:
+                name = path if target == source else under + target.relative_to(source).as_posix()
+                try:
+                    if target.is_dir() or not self._is_in_its_place(target):
+                        continue
+                    if target.stat().st_mtime_ns > self.fold.last_ns:
+                        folded.missing[name] = "changed after the run"
+                        continue
+                    digest, size = self.store.put_file(target)
+                except OSError as error:
+                    folded.missing[name] = error.strerror or str(error)
+                    continue
+                folded.files[name] = {"path": name, "digest": digest, "size": size}
+
+    def _is_in_its_place(self, target: Path) -> bool:
+        """Tell a file of this host from what stands at its path on another one."""
+        return self.fold.session.get("host") == socket.gethostname() and target.is_file()
 
     def _notebook_copy(self, folded: FoldedRun) -> tuple[str, bytes] | None:
         notebook = self._notebook(folded)

@@ -73,6 +73,7 @@ class FoldedRun:
     dropped: bool = False
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    watched: dict[str, dict[str, Any]] = field(default_factory=dict)
     code: dict[str, dict[str, Any]] = field(default_factory=dict)
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
@@ -222,6 +223,10 @@ class Fold:
     def _on_file_missing(self, fields: dict[str, Any], _time: str) -> None:
         if run := self.runs.get(fields.get("run") or ""):
             run.missing[fields["path"]] = str(fields.get("reason"))
+
+    def _on_watch(self, fields: dict[str, Any], _time: str) -> None:
+        if run := self.runs.get(fields.get("run") or ""):
+            run.watched[fields["path"]] = fields
 
     def _on_code(self, fields: dict[str, Any], _time: str) -> None:
         if run := self.runs.get(fields.get("run") or ""):

@@ -20,6 +20,7 @@ from ..model.run import Run
 from ..settings import data_dir, resolve
 from ..store import Store
 
+_CACHE = 64 << 20  # bytes of answers to diffs that a worker keeps
 _CHUNK = 1 << 20
 Contents = Mapping[str, Mapping[str, bytes]]  # reference → file name → bytes
 
@@ -31,6 +32,7 @@ class Payloads:
         self.root = os.environ.get("CODESAVE_SERVER_ROOT", "")
         self.store = Store.open(data_dir(), resolve())
         self.ingest_ = Ingest(self.store)
+        self._compared: dict[str, bytes] = {}
 
     # -- ingest ---------------------------------------------------------------------------------
 
@@ -157,17 +159,26 @@ class Payloads:
         outputs: bool = True,
         metadata: bool = True,
         noise: bool = False,
-    ) -> dict[str, Any]:
-        """Compare what two references stand for."""
-        options = Options(outputs=outputs, metadata=metadata, noise=noise)
-        return compare(
-            self._side(base, contents),
-            self._side(head, contents),
-            options=options,
-            path=path,
-            notebooks=notebooks,
-            texts=path is not None,
-        )
+    ) -> bytes:
+        """Compare what two references stand for; the same two are compared once."""
+        sides = [self._side(base, contents), self._side(head, contents)]
+        files = [sorted((path, e.digest) for path, e in side.tree.files.items()) for side in sides]
+        facts = [(side.ref, side.title, side.run) for side in sides]
+        key = json.dumps([files, facts, path, notebooks, outputs, metadata, noise], default=repr)
+        answer = self._compared.pop(key, None)
+        if answer is None:
+            found = compare(
+                *sides,
+                options=Options(outputs=outputs, metadata=metadata, noise=noise),
+                path=path,
+                notebooks=notebooks,
+                texts=path is not None,
+            )
+            answer = json.dumps(found).encode()
+        self._compared[key] = answer
+        while sum(map(len, self._compared.values())) > _CACHE and len(self._compared) > 1:
+            del self._compared[next(iter(self._compared))]  # the one longest not asked for
+        return answer
 
     def diff_cells(
         self, base: str, head: str, contents: Contents, path: str, side: str, indices: list[int]
