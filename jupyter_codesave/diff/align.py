@@ -88,11 +88,15 @@ class _Sides:
         self.ids_kept = 2 * both > min(len(a.index), len(b.index))
 
     def same(self, i: int, j: int) -> bool:
-        """Equal sources, and no id that says otherwise?"""
+        """Equal sources, and neither an id nor, in a repeated cell, an output says otherwise?"""
         a, b = self.a, self.b
         if a.keys[i] != b.keys[j]:
             return False
-        return a.ids[i] == b.ids[j] or (a.ids[i] not in b.index and b.ids[j] not in a.index)
+        if a.ids[i] is not None and a.ids[i] == b.ids[j]:
+            return True
+        if a.ids[i] in b.index or b.ids[j] in a.index:
+            return False
+        return a.count[a.keys[i]] == 1 or a.cells[i].get("outputs") == b.cells[j].get("outputs")
 
     def likeness(self, i: int, j: int) -> float:
         return likeness(self.a, self.b, i, j, self.work)

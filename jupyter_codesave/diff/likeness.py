@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from .normalize import DERIVED_ID, Json
 from .sequences import Work, common_length
-from .text import words
 
+_WORDS = re.compile(r"\w+|[^\w\s]")
 LONGEST = 20_000  # characters of a source that are looked at
+LEAST = 0.12  # of the different words of two cells that must be common to look any closer
 EXACT_WORDS = 10_000  # product of word counts up to which their order counts
 MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance
 ENOUGH = 0.6  # likeness above which nobody asks how it came about
@@ -32,6 +34,7 @@ class Cells:
         self.index = {name: n for n, name in enumerate(self.ids) if name is not None}
         self.count = Counter(self.keys)
         self._words: dict[int, list[str]] = {}
+        self._kinds: dict[int, frozenset[str]] = {}
         self._bags: dict[int, Counter[str]] = {}
         self._lines: dict[int, frozenset[str]] = {}
 
@@ -39,8 +42,14 @@ class Cells:
         """The words and signs of a cell, without spaces."""
         found = self._words.get(index)
         if found is None:
-            found = [w for w in words(self.cells[index]["source"][:LONGEST]) if not w.isspace()]
-            self._words[index] = found
+            found = self._words[index] = _WORDS.findall(self.cells[index]["source"][:LONGEST])
+        return found
+
+    def kinds(self, index: int) -> frozenset[str]:
+        """The different words of a cell."""
+        found = self._kinds.get(index)
+        if found is None:
+            found = self._kinds[index] = frozenset(self.words(index))
         return found
 
     def bag(self, index: int) -> Counter[str]:
@@ -76,6 +85,9 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
     x, y = a.words(i), b.words(j)
     if not x or not y:
         return 0.0
+    kinds, others = a.kinds(i), b.kinds(j)
+    if len(kinds & others) < LEAST * (len(kinds) + len(others)) / 2:
+        return 0.0
     total = len(x) + len(y)
     shorter = min(len(x), len(y))
     if len(x) * len(y) <= EXACT_WORDS:
@@ -86,8 +98,8 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
     if ratio > ENOUGH:
         return ratio
     # A cell that lies within the other, as after a split or a merge, is alike in spite of its size.
-    lines, others = a.lines(i), b.lines(j)
-    within = sum(map(len, lines & others)) / min(sum(map(len, lines)), sum(map(len, others)))
+    old, new = a.lines(i), b.lines(j)
+    within = sum(map(len, old & new)) / min(sum(map(len, old)), sum(map(len, new)))
     if shorter >= MANY_WORDS:
         within = max(within, common / shorter)
     return max(ratio, (ratio + within) / 2)
@@ -104,13 +116,13 @@ def worth_comparing(
         return []
     cells_with: dict[str, list[int]] = defaultdict(list)
     for i in rows:
-        for word in set(a.words(i)):
+        for word in a.kinds(i):
             cells_with[word].append(i)
     found = []
     scale = len(rows) / len(columns)
     for n, j in enumerate(columns):
         score: dict[int, int] = defaultdict(int)  # whole numbers: their sum has no order
-        for word in set(b.words(j)):
+        for word in b.kinds(j):
             holders = cells_with.get(word)
             if holders and len(holders) <= COMMON_WORD:
                 worth = 1000 * len(word) // len(holders)

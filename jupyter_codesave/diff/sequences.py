@@ -62,7 +62,9 @@ def matching_blocks(base: Sequence[Hashable], head: Sequence[Hashable], work: Wo
 def _trimmed(base: Sequence[Hashable], head: Sequence[Hashable]) -> tuple[int, int, int]:
     """Where the first difference is, and where the last one ends on either side."""
     low, top_base, top_head = 0, len(base), len(head)
-    stride = 1 << 14  # long equal ends are compared slice by slice, which costs next to nothing
+    # Long equal ends are compared slice by slice, which costs next to nothing.
+    longest = 1 << 14 if min(top_base, top_head) > 64 else 1
+    stride = longest
     while stride:
         while (
             low + stride <= min(top_base, top_head)
@@ -70,7 +72,7 @@ def _trimmed(base: Sequence[Hashable], head: Sequence[Hashable]) -> tuple[int, i
         ):
             low += stride
         stride >>= 2
-    stride = 1 << 14
+    stride = longest
     while stride:
         while (
             stride <= min(top_base, top_head) - low

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
+import importlib
 import json
 import multiprocessing
 import random
@@ -255,7 +256,7 @@ def measure_growth(report: Report) -> None:
         base = some_notebook(rng, count)
         head, _ = edited(rng, base, "edit", times=count // 20)
         sides = normal(without_ids(base)), normal(without_ids(head))
-        seconds.append(cpu(lambda sides=sides: diff_notebooks(*sides)))  # type: ignore[misc]
+        seconds.append(cpu(lambda sides=sides: diff_notebooks(*sides)))
     ratio = seconds[1] / seconds[0]
     report.row("10 times the cells", "100 times", f"{ratio:.1f} times", "≤ 12 times", ratio <= 12)
 
@@ -343,7 +344,7 @@ def measure_pairs(folder: Path, report: Report, cap: float | None) -> None:
         a, b = (normalize((place / f"{side}.ipynb").read_bytes()) for side in "ab")
         found = diff_notebooks(a, b)
         law = law and patch_notebook(a, found.diff) == b
-        ours.append(cpu(lambda a=a, b=b: diff_notebooks(a, b)))  # type: ignore[misc]
+        ours.append(cpu(lambda a=a, b=b: diff_notebooks(a, b)))
         sides, diff = touched(a, b, found.cells, found.diff)
         answer = {"diff": diff, "cells": found.cells, "notebooks": sides}
         payloads.append(len(json.dumps(answer)))
@@ -416,16 +417,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks diff", description=__doc__)
     parser.add_argument("--pairs", type=Path, help="a folder of real pairs: */a.ipynb, */b.ipynb")
     parser.add_argument(
-        "--cap", type=float, default=120, help="seconds for a case of nbdime's (120)"
+        "--cap", type=float, default=120, help="seconds nbdime gets for a case (120)"
     )
     parser.add_argument("--no-stock", action="store_true", help="leave nbdime's figures out")
-    parser.add_argument(
-        "--edits", type=int, default=20, help="notebooks for each kind of edit (20)"
-    )
+    parser.add_argument("--edits", type=int, default=20, help="notebooks for each edit (20)")
     arguments = parser.parse_args(argv)
     cap = None if arguments.no_stock else arguments.cap
     if cap:
-        import nbdime  # noqa: F401  before the processes are forked: its import is not measured
+        importlib.import_module("nbdime")  # before forking: importing it is not measured
     report = Report(calibration())
     for case in made_cases():
         measure(case, report, cap)
