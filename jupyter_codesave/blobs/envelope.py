@@ -57,8 +57,12 @@ def recipe(steps: Iterable[Step]) -> bytes:
 
 def write_recipe(steps: Iterable[Step], sink: Any) -> None:
     """Write a recipe as its steps come, in bounded memory."""
+    import zstandard
+
     sink.write(MAGIC + RECIPE)
-    with _compressor().stream_writer(sink, closefd=False) as writer:
+    # One of its own: `steps` may compress other blobs on its way.
+    compressor = zstandard.ZstdCompressor(level=LEVEL)
+    with compressor.stream_writer(sink, closefd=False) as writer:
         for step in steps:
             if isinstance(step, bytes):
                 for at in range(0, len(step), _LONGEST):

@@ -64,7 +64,7 @@ def cut_stream(stream: BinaryIO) -> Iterator[bytes | Payload]:
                 yield from cut(window)
             return
         # A payload that reaches the end of the window may go on behind it: hold it back.
-        tail = len(window) - len(window.rstrip(_BODY + b"="))
+        tail = _tail(window)
         held = b""
         if tail >= LARGEST:
             tail = 0
@@ -87,6 +87,15 @@ def spelled_size(spelling: int, size: int) -> int:
     """Give the length of what `join` makes of a payload of `size` bytes."""
     encoded = (size + 2) // 3 * 4
     return encoded if spelling == _PLAIN else encoded + 2 * (max(encoded - 1, 0) // 76)
+
+
+def _tail(window: bytes) -> int:
+    """Count the bytes at the end that may be base64."""
+    end = len(window)
+    while end > 0 and not window[max(end - 4096, 0) : end].translate(None, _BODY + b"="):
+        end = max(end - 4096, 0)
+    last = window[max(end - 4096, 0) : end]
+    return len(window) - end + len(last) - len(last.rstrip(_BODY + b"="))
 
 
 def _areas(data: bytes) -> Iterator[tuple[int, int]]:
