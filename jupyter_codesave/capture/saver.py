@@ -152,20 +152,48 @@ def snapshot(spool: Any, run: str, file: Found, policy: str) -> tuple[str, dict[
 
 def _link(run: Run, named: Named) -> str:
     """Make `files/PATH` in the run's folder a link to the file; give its absolute path."""
-    link = os.path.join(run.dir, "files", *named.path.split("/"))
+    base = os.path.join(run.dir, "files")
+    *above, name = named.path.split("/")
+    folder = base
     try:
-        os.makedirs(os.path.dirname(link), mode=0o700, exist_ok=True)
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        for each in above:
+            folder = os.path.join(folder, each)
+            if os.path.islink(folder):
+                _open_up(folder)  # never write through it into the user's own folder
+            os.makedirs(folder, exist_ok=True)
+        link = os.path.join(folder, name)
         if os.path.islink(link):
             os.unlink(link)
-        if not os.path.lexists(link):
-            try:
-                os.symlink(named.source, link)
-            except (OSError, NotImplementedError):  # Windows, without the right to make links
-                if os.path.isfile(named.source):
-                    shutil.copy2(named.source, link)
+        if os.path.isdir(link) and os.path.isdir(named.source):
+            _fill(link, named.source)
+        elif not os.path.lexists(link):
+            _make_link(named.source, link)
     except OSError as error:
-        warnings.warn(f"no link at {link}: {error.strerror}", stacklevel=4)
-    return link
+        warnings.warn(f"no link to {named.source}: {error.strerror}", stacklevel=4)
+    return os.path.join(base, *above, name)
+
+
+def _open_up(link: str) -> None:
+    """Replace a link to a folder by a folder of links to what is in it."""
+    source = os.readlink(link)
+    os.unlink(link)
+    os.mkdir(link)
+    _fill(link, source)
+
+
+def _fill(folder: str, source: str) -> None:
+    for name in os.listdir(source):
+        if not os.path.lexists(os.path.join(folder, name)):
+            _make_link(os.path.join(source, name), os.path.join(folder, name))
+
+
+def _make_link(source: str, link: str) -> None:
+    try:
+        os.symlink(source, link)
+    except (OSError, NotImplementedError):  # Windows, without the right to make links
+        if os.path.isfile(source):
+            shutil.copy2(source, link)
 
 
 def _may_store(size: int, recorder: Any, force: bool) -> bool:

@@ -11,7 +11,8 @@ holds 0xff: that byte begins a mark.
 
 - `ff fe`, u16 length of a key, u64 offset, the key: the text that follows was printed by the
   execution `key`, and `offset` characters were printed by it to this stream before;
-- `ff fd`, u64 position, u64 length: text too large for chunks lies there in the file;
+- `ff fd`, u64 position, u64 length, u64 characters: text too large for chunks lies there in the
+  file, unless it was published since and its place used again;
 - `ff ff`: the end (a chunk is filled with ff before its use).
 
 Most of what the chunks hold was recorded long ago, as `stream` messages or `output` events. What
@@ -42,7 +43,7 @@ _CHUNKS = (24, 8)
 _LAP = struct.Struct("<Q")
 _MARK = struct.Struct("<2sHQ")
 _BEGIN, _APART, _END = b"\xff\xfe", b"\xff\xfd", b"\xff\xff"
-_AWAY = struct.Struct("<2sQQ")
+_AWAY = struct.Struct("<2sQQQ")
 _PIECE = 12_000  # characters, at most 48 kB of UTF-8: fits a chunk
 _LARGE = 5 * _PIECE  # characters from which text is laid apart
 _MOST_APART = 64 << 20
@@ -94,11 +95,12 @@ def _entries(chunk: bytes, name: str, data: bytes) -> Iterable[TailEntry]:
             key = chunk[at : at + length].decode("utf-8")
             at += length
         elif mark == _APART:
-            _, position, length = _AWAY.unpack_from(chunk, at)
+            _, position, length, characters = _AWAY.unpack_from(chunk, at)
             at += _AWAY.size
-            text = data[position : position + length].decode("utf-8", "surrogatepass")
-            yield TailEntry(key, name, offset, text)
-            offset += len(text)
+            text = _decode(data[position : position + length])
+            if len(text) == characters:
+                yield TailEntry(key, name, offset, text)
+            offset += characters
         elif mark[:1] == b"\xff":
             return
         else:
@@ -384,7 +386,7 @@ class TailStream:
         while left:
             written = os.pwrite(tail.handle, left, at)
             left, at = left[written:], at + written
-        mark = _AWAY.pack(_APART, position, len(data))
+        mark = _AWAY.pack(_APART, position, len(data), len(string))
         self._map[self._position : self._position + len(mark)] = mark
         self._position += len(mark)
         self._apart += len(string)
