@@ -3,6 +3,7 @@ import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { JSONExt, type JSONValue } from '@lumino/coreutils';
+import { CommandIDs } from '../commands';
 import { ICodeSave, type ISettingsPayload } from '../tokens';
 
 const ID = 'jupyter-codesave:plugin';
@@ -25,13 +26,13 @@ export const settings: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_codesave');
-    let server: ISettingsPayload = await client.serverSettings().catch(() => ({}));
+    let server: ISettingsPayload = {};
 
     registry.transform(ID, {
       fetch: plugin => {
         for (const name of NAMES) {
           const property = plugin.schema.properties?.[name];
-          if (property && server[name]?.locked) {
+          if (property && !property.readOnly && server[name]?.locked) {
             property.readOnly = true;
             property.description += ' ' + trans.__('Locked: %1.', server[name].source);
           }
@@ -39,7 +40,40 @@ export const settings: JupyterFrontEndPlugin<void> = {
         return plugin;
       }
     });
-    const own = await registry.load(ID);
+    server = await client.serverSettings().catch(() => ({}));
+    const own = await registry.load(ID, true);
+
+    /** Said once to every user: what is recorded, where it stays and how to stop it. */
+    const welcome = async () => {
+      const { capture } = server;
+      if (own.get('welcomed').composite || !capture || capture.value === 'off') {
+        return;
+      }
+      const { dir } = await client.status();
+      Notification.info(
+        trans.__(
+          'Every cell that you run is recorded by itself. It stays on this machine, in %1.',
+          dir
+        ),
+        {
+          autoClose: 20_000,
+          actions: [
+            {
+              label: trans.__('Code history'),
+              callback: () => void app.commands.execute(CommandIDs.openRuns)
+            },
+            {
+              label: trans.__('Settings'),
+              callback: () =>
+                void app.commands.execute('settingeditor:open', {
+                  query: trans.__('Code saving')
+                })
+            }
+          ]
+        }
+      );
+      await own.set('welcomed', true);
+    };
 
     let taking = false;
     /** What the server says, into the editor. */
@@ -60,6 +94,7 @@ export const settings: JupyterFrontEndPlugin<void> = {
       }
     };
     await take();
+    void app.restored.then(() => welcome());
 
     own.changed.connect(async () => {
       if (taking) {
