@@ -1,0 +1,299 @@
+"""The writer leaves whole records only, in order, whatever happens around it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_codesave.journal import events, writer
+from jupyter_codesave.journal.reader import Lost, Record, decode_event, read
+from jupyter_codesave.journal.writer import LARGE, Writer
+from tests.conftest import scale
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Any:
+    made = Writer(tmp_path / "journal" / "s.journal")
+    assert made.open()
+    yield made
+    made.close()
+
+
+def names(path: Path) -> list[Any]:
+    """Give the events' names, and the sizes of messages' last frames."""
+    found: list[Any] = []
+    for item in read(path):
+        assert isinstance(item, Record), item
+        if item.is_event:
+            found.append(decode_event(item)["event"])
+        else:
+            found.append(len(events.message_frames(item.payload)[-1]))
+    return found
+
+
+def test_files_are_private(journal: Writer) -> None:
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+    assert journal.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_events_and_messages_come_back_in_order(journal: Writer) -> None:
+    journal.event("session", version=1)
+    journal.message([b"topic", b"", b"\xff\x00binary"])
+    journal.append(events.event_payload("a", {}), events.message_payload([memoryview(b"view")]))
+    assert names(journal.path) == ["session", 8, "a", 4]
+
+
+def test_a_large_record_keeps_its_place(journal: Writer) -> None:
+    for _ in range(5):
+        journal.event("small")
+        journal.message([b"x" * LARGE])
+        journal.event("after")
+    journal.sync()
+    assert names(journal.path) == ["small", LARGE, "after"] * 5
+
+
+def test_a_buffer_that_changes_after_the_call_is_kept_as_it_was(journal: Writer) -> None:
+    buffer = bytearray(b"a" * LARGE)
+    held = threading.Event()
+    original = journal._write
+    journal._write = lambda *args: (held.wait(10), original(*args))[1]  # type: ignore[method-assign]
+    journal.message([buffer])
+    buffer[:] = b"b" * LARGE
+    held.set()
+    journal.sync()
+    (record,) = read(journal.path)
+    assert isinstance(record, Record)
+    assert record.payload.endswith(b"a" * LARGE)
+
+
+def test_what_waits_is_bounded_and_nothing_is_lost(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUEUE_LIMIT", 4 * LARGE)
+    most = 0
+    for _ in range(40):
+        journal.message([b"x" * LARGE])
+        most = max(most, journal._queued)
+    journal.sync()
+    assert most <= 6 * LARGE
+    assert names(journal.path) == [LARGE] * 40
+
+
+def test_many_threads_write_whole_records(journal: Writer) -> None:
+    def work(number: int) -> None:
+        for count in range(200):
+            journal.event("note", thread=number, count=count)
+            if count % 50 == 0:
+                journal.message([b"x" * LARGE])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.sync()
+    seen: dict[int, list[int]] = {}
+    for item in read(journal.path):
+        assert isinstance(item, Record)
+        if item.is_event:
+            fields = decode_event(item)
+            seen.setdefault(fields["thread"], []).append(fields["count"])
+    assert seen == {number: list(range(200)) for number in range(4)}
+
+
+def test_interrupts_at_any_moment_leave_whole_records(journal: Writer) -> None:
+    written, interrupted, armed = 0, 0, False
+
+    def interrupt(*_: Any) -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(scale(2000)):
+            try:
+                armed = True
+                signal.setitimer(signal.ITIMER_REAL, (number % 50 + 1) * 1e-6)
+                journal.event("number", number=number)
+                armed = False
+                written += 1
+            except KeyboardInterrupt:
+                interrupted += 1
+            while signal.getitimer(signal.ITIMER_REAL)[0]:
+                pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted > 0
+    journal.event("number", number=1 << 30)
+    found = [decode_event(item)["number"] for item in read(journal.path)]  # type: ignore[arg-type]
+    assert found == sorted(set(found))
+    assert written < len(found)
+
+
+def test_a_signal_handler_may_write_too(journal: Writer) -> None:
+    before = signal.signal(signal.SIGALRM, lambda *_: journal.event("handler"))
+    try:
+        for number in range(scale(1000)):
+            signal.setitimer(signal.ITIMER_REAL, (number % 40 + 1) * 1e-6)
+            journal.event("main")
+            while signal.getitimer(signal.ITIMER_REAL)[0]:
+                pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    journal.sync()
+    found = names(journal.path)
+    assert found.count("main") == scale(1000)
+    assert found.count("handler") == scale(1000)
+
+
+class _Disk:
+    """A disk that takes so many bytes: what `os.write` does there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+        self.room = room
+        self._write = os.write
+        monkeypatch.setattr(writer.os, "write", self.write)
+        monkeypatch.setattr(writer.os, "writev", self.writev)
+        monkeypatch.setattr(writer, "_RETRY_EVERY", 0.0)
+
+    def write(self, handle: int, data: bytes) -> int:
+        return self.writev(handle, [data])
+
+    def writev(self, handle: int, parts: Any) -> int:
+        data = b"".join(parts)
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = self._write(handle, data[: self.room])
+        self.room -= taken
+        return taken
+
+
+def test_a_full_disk_is_told_and_recording_resumes_with_a_gap(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.event("before")
+    disk = _Disk(monkeypatch, room=100)
+    for _ in range(3):
+        journal.event("lost", text="x" * 200)
+    assert journal.failure is not None
+    assert "full" in journal.failure
+    assert names(journal.path) == ["before"]
+    disk.room = 1 << 30
+    journal.event("after")
+    assert journal.failure is None
+    assert names(journal.path) == ["before", "gap", "after"]
+    gap = decode_event(list(read(journal.path))[1])  # type: ignore[arg-type]
+    assert gap["lost"] == 3
+    assert "full" in gap["reason"]
+
+
+def test_a_full_disk_at_any_byte_leaves_whole_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in range(0, 400, 7):
+        made = Writer(tmp_path / f"{room}.journal")
+        assert made.open()
+        with monkeypatch.context() as context:
+            _Disk(context, room)
+            made.event("first", text="x" * 60)
+            made.event("second", text="y" * 60)
+            made.message([b"z" * 60])
+        items = list(read(made.path))
+        assert all(isinstance(item, Record) for item in items)
+        assert made.path.stat().st_size == (items[-1].end if items else len(events.MAGIC))
+        made.close()
+
+
+def test_a_folder_that_cannot_be_made_is_a_failure_and_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = Writer(tmp_path / "file" / "journal" / "s.journal")
+    assert made.open() is False
+    assert made.failure is not None
+    made.event("nothing happens")
+    made.close()
+
+
+def test_a_forked_child_writes_nothing_and_holds_no_lock(journal: Writer) -> None:
+    journal.event("parent")
+    reader, starter = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        journal.event("child")
+        os.read(reader, 1)
+        os._exit(0)
+    journal.close()
+    try:
+        assert not _is_locked(journal.path)
+        assert names(journal.path) == ["parent"]
+    finally:
+        os.write(starter, b"x")
+        os.waitpid(pid, 0)
+
+
+def test_the_lock_outlives_readers_in_the_same_process(journal: Writer) -> None:
+    journal.event("x")
+    assert names(journal.path) == ["x"]
+    with journal.path.open("r+b"):
+        pass
+    assert _is_locked(journal.path)
+    journal.close()
+    assert not _is_locked(journal.path)
+
+
+PROBE = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(3)
+"""
+
+
+def _is_locked(path: Path) -> bool:
+    code = subprocess.run([sys.executable, "-c", PROBE, str(path)], check=False).returncode
+    assert code in (0, 3)
+    return code == 3
+
+
+def test_who_inherits_the_open_journal_goes_on_where_it_ended(journal: Writer) -> None:
+    journal.event("first")
+    journal.event("second")
+    handle = os.dup(journal.handle)
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write(events.SYNC + b"torn")
+    heir = Writer(journal.path)
+    heir.adopt(handle)
+    heir.event("third")
+    heir.close()
+    items = list(read(journal.path))
+    assert not [item for item in items if isinstance(item, Lost)]
+    assert names(journal.path) == ["first", "second", "third"]
+
+
+def test_a_journal_that_was_taken_away_is_noticed(journal: Writer) -> None:
+    assert journal.is_in_place()
+    journal.path.unlink()
+    assert not journal.is_in_place()
+
+
+def test_closing_writes_what_is_queued(tmp_path: Path) -> None:
+    made = Writer(tmp_path / "s.journal")
+    assert made.open()
+    for _ in range(10):
+        made.message([b"x" * LARGE])
+    made.close()
+    assert names(made.path) == [LARGE] * 10
+    made.event("too late")
+    assert names(made.path) == [LARGE] * 10
