@@ -12,11 +12,12 @@ from typing import Any
 
 from ..errors import UsageError
 from .align import Alignment, align
-from .noise import CELL_METADATA, NOTEBOOK_METADATA, visible_metadata, visible_outputs
+from .noise import NOTEBOOK_METADATA, visible_metadata
 from .normalize import Json
 from .outputs import diff_mappings, diff_outputs
 from .sequences import Work
 from .text import Op, diff_lines, replaced
+from .view import View
 
 LANGUAGE = ("kernelspec", "language_info")  # stays when metadata is left out: colours need it
 
@@ -31,7 +32,7 @@ class Options:
     outputs: bool = True
     metadata: bool = True
     noise: bool = False
-    work: int = 12_000_000
+    work: int = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def diff_notebooks(
         diff.append({"op": "patch", "key": "cells", "diff": cells_diff})
     if metadata_diff := diff_mappings(base["metadata"], head["metadata"]):
         diff.append({"op": "patch", "key": "metadata", "diff": metadata_diff})
-    view = _View(base["cells"], head["cells"], options, session, sides[0], superseded)
+    view = View(base["cells"], head["cells"], options.noise, session, sides[0], superseded)
     cells = view.cells(alignment)
     counts = dict.fromkeys(("added", "removed", "modified", "moved"), 0)
     for cell in cells:
@@ -199,96 +200,3 @@ def _align_session(
         [(rows[i], columns[j]) for i, j in found.moves],
     )
     return alignment, frozenset(range(len(session))).difference(kept)
-
-
-@dataclass(frozen=True)
-class _View:
-    """What a person sees of an alignment."""
-
-    base: Sequence[Json]
-    head: Sequence[Json]
-    options: Options
-    session: bool
-    session_is_base: bool
-    superseded: frozenset[int]
-
-    def cells(self, alignment: Alignment) -> list[Json]:
-        moved_from = {i for i, _ in alignment.moves}
-        moved_to = {j: i for i, j in alignment.moves}
-        seen: list[Json] = []
-        i = j = 0
-        for p, q in [*alignment.pairs, (len(self.base), len(self.head))]:
-            seen += [self._removed(k) for k in range(i, p) if k not in moved_from]
-            for k in range(j, q):
-                seen.append(self._pair(moved_to[k], k, True) if k in moved_to else self._added(k))
-            if p < len(self.base):
-                seen.append(self._pair(p, q, False))
-            i, j = p + 1, q + 1
-        return seen
-
-    def _pair(self, i: int, j: int, moved: bool) -> Json:
-        fields = self._fields(self.base[i], self.head[j])
-        change = "moved" if moved and not self.session else "modified" if fields else "unchanged"
-        return {"change": change, "base": i, "head": j, "fields": fields}
-
-    def _removed(self, i: int) -> Json:
-        return self._alone("removed", i, None, self.base[i], self.session_is_base)
-
-    def _added(self, j: int) -> Json:
-        return self._alone("added", None, j, self.head[j], not self.session_is_base)
-
-    def _alone(
-        self, change: str, i: int | None, j: int | None, cell: Json, of_session: bool
-    ) -> Json:
-        entry: Json = {"change": change, "base": i, "head": j, "fields": []}
-        if self.session and of_session and (i if j is None else j) in self.superseded:
-            entry["superseded"] = True
-        if (
-            self.session
-            and not of_session
-            and (cell["cell_type"] != "code" or not cell["source"].strip())
-        ):
-            entry["change"] = "unchanged"  # what does not run was not left out of a run
-        return entry
-
-    def _fields(self, base: Json, head: Json) -> list[str]:
-        if base == head:
-            return []
-        fields = []
-        if base["source"] != head["source"] or base.get("attachments") != head.get("attachments"):
-            fields.append("source")
-        if self._outputs_changed(base, head):
-            fields.append("outputs")
-        if self._metadata_changed(base, head):
-            fields.append("metadata")
-        return fields
-
-    def _outputs_changed(self, base: Json, head: Json) -> bool:
-        old, new = base.get("outputs"), head.get("outputs")
-        if self.options.noise:
-            return old != new or base.get("execution_count") != head.get("execution_count")
-        if old == new or old is None or new is None:
-            return False
-        return visible_outputs(old) != visible_outputs(new)
-
-    def _metadata_changed(self, base: Json, head: Json) -> bool:
-        if self.options.noise:
-            return bool(base["metadata"] != head["metadata"] or base["id"] != head["id"])
-        if self.session:
-            return False
-        if base["metadata"] != head["metadata"] and visible_metadata(
-            base["metadata"], CELL_METADATA
-        ) != visible_metadata(head["metadata"], CELL_METADATA):
-            return True
-        if base.keys() <= _KNOWN and head.keys() <= _KNOWN:
-            return False
-        return _others(base) != _others(head)
-
-
-_KNOWN = frozenset(
-    {"attachments", "cell_type", "execution_count", "id", "metadata", "outputs", "source"}
-)
-
-
-def _others(cell: Json) -> Json:
-    return {k: v for k, v in cell.items() if k not in _KNOWN}

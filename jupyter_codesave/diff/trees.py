@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import mimetypes
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..errors import NotFoundError, UsageError
 from ..model.digest import digest_of
 from ..model.manifest import Entry
+from .facts import run_facts
 from .normalize import Json, normalize
 from .notebooks import Options, diff_notebooks, select
+from .renames import Tree, find_renames
 from .sequences import Work
-from .text import decoded, diff_texts, likeness_of_texts
+from .text import decoded, diff_texts
 from .touched import touched
 
 SESSION = "_session_history.ipynb"
-RENAMED = 0.5  # likeness of two texts from which one is the other under a new name
-MOST_COMPARED = 400  # pairs of files compared in search of renames
-LARGEST_COMPARED = 1_000_000  # bytes of a file compared in search of renames
 
 
-class Tree(Protocol):
-    """Files of one side, by relative path; bytes are read only where they differ."""
-
-    @property
-    def files(self) -> Mapping[str, Entry]: ...
-
-    def read(self, path: str) -> bytes: ...
+__all__ = ["SESSION", "Entry", "Files", "Side", "Tree", "compare", "run_facts"]
 
 
 class Files:
@@ -114,7 +106,7 @@ def compare(
         "files": files,
         "facts": facts,
         "changed": any(file["changed"] for file in files),
-        "truncated": comparison.work.truncated,
+        "truncated": any(file["truncated"] for file in files),
     }
 
 
@@ -127,10 +119,6 @@ class _Comparison:
     texts: bool
     on_disk: bool
     picked: bool
-    work: Work = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.work = Work(self.options.work)
 
     def pairs(self) -> list[_Pair]:
         """Which file answers which, by the names of head, those only in base at their place."""
@@ -139,51 +127,12 @@ class _Comparison:
             return [single]
         pairs = [_Pair(path, path) for path in old.keys() & new.keys()]
         gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
-        renamed = self._renamed(gone, come)
+        renamed = find_renames(self.base, self.head, gone, come)
         pairs += [_Pair(was, now) for now, was in renamed.items()]
         left = set(renamed.values())
         pairs += [_Pair(path, None) for path in gone if path not in left]
         pairs += [_Pair(None, path) for path in come if path not in renamed]
         return sorted(pairs, key=lambda pair: (pair.head or pair.base or "", pair.base or ""))
-
-    def _renamed(self, gone: list[str], come: list[str]) -> dict[str, str]:
-        renamed: dict[str, str] = {}
-        by_digest: dict[str, list[str]] = defaultdict(list)
-        for path in gone:
-            by_digest[self.base.files[path].digest].append(path)
-        for path in come:
-            entry = self.head.files[path]
-            same = by_digest[entry.digest]
-            if same and entry.size:
-                name = PurePosixPath(path).name
-                renamed[path] = min(same, key=lambda p: (PurePosixPath(p).name != name, p))
-                same.remove(renamed[path])
-        was = set(renamed.values())
-        gone = [path for path in gone if path not in was]
-        come = [path for path in come if path not in renamed]
-        scored: list[tuple[float, str, str]] = []
-        for new in come:
-            for old in gone:
-                if len(scored) >= MOST_COMPARED:
-                    break
-                scored.append((-self._likeness(old, new), old, new))
-        used: set[str] = set()
-        for score, old, new in sorted(scored):
-            if -score >= RENAMED and old not in used and new not in renamed:
-                used.add(old)
-                renamed[new] = old
-        return renamed
-
-    def _likeness(self, old: str, new: str) -> float:
-        sizes = self.base.files[old].size, self.head.files[new].size
-        if PurePosixPath(old).suffix != PurePosixPath(new).suffix or not min(sizes):
-            return 0.0
-        if max(sizes) > LARGEST_COMPARED or 2 * min(sizes) < RENAMED * sum(sizes):
-            return 0.0
-        base, head = decoded(self.base.read(old)), decoded(self.head.read(new))
-        if base is None or head is None:
-            return 0.0
-        return likeness_of_texts(base, head)
 
     def file(self, pair: _Pair) -> Json:
         """One entry of `files`."""
@@ -238,7 +187,7 @@ class _Comparison:
         if old is None or new is None:
             return
         file["kind"] = "text"
-        text = diff_texts(old, new, self.work, *_names(pair))
+        text = diff_texts(old, new, Work(self.options.work), *_names(pair))
         file["diff"] = text.diff
         file["counts"].update(added=text.added, removed=text.removed)
         file["truncated"] = text.truncated
@@ -251,7 +200,7 @@ class _Comparison:
     def _notebook(self, file: Json, base: bytes | None, head: bytes | None) -> None:
         old = select(normalize(base) if base is not None else _empty(), self.options)
         new = select(normalize(head) if head is not None else _empty(), self.options)
-        found = diff_notebooks(old, new, self.options, self.work)
+        found = diff_notebooks(old, new, self.options)
         file["kind"] = "notebook"
         file["diff"], file["cells"] = found.diff, found.cells
         file["counts"] = found.counts
@@ -264,47 +213,6 @@ class _Comparison:
             file["notebooks"], file["diff"] = touched(old, new, found.cells, found.diff)
         elif self.notebooks == "full":
             file["notebooks"] = {"base": old, "head": new}
-
-
-def run_facts(base: Mapping[str, Any] | None, head: Mapping[str, Any] | None) -> Json:
-    """What two runs say of themselves: git and argv of both, packages and config that differ."""
-    old, new = base or {}, head or {}
-    both = base is not None and head is not None
-    packages = _differing("name", _packages(old), _packages(new)) if both else []
-    config = _mapping(old, "config"), _mapping(new, "config")
-    return {
-        "git": {"base": old.get("git"), "head": new.get("git")},
-        "packages": packages,
-        "config": _differing("key", *config) if both else [],
-        "argv": {"base": old.get("argv"), "head": new.get("argv")},
-    }
-
-
-def _mapping(run: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = run.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _packages(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    packages = _mapping(run, "environment").get("packages")
-    if isinstance(packages, Mapping):
-        return packages
-    found = {}
-    for line in packages if isinstance(packages, list) else ():
-        if isinstance(line, Mapping):
-            found[str(line.get("name"))] = line.get("version")
-        elif isinstance(line, str):
-            name, separator, version = line.partition("==")
-            found[name] = version if separator else ""
-    return found
-
-
-def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Json]:
-    return [
-        {name: key, "base": old.get(key), "head": new.get(key)}
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) or (key in old) != (key in new)
-    ]
 
 
 def _single(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> _Pair | None:

@@ -61,6 +61,15 @@ def without_ids(value: Json) -> Json:
     return notebook([{k: v for k, v in c.items() if k != "id"} for c in value["cells"]])
 
 
+def with_own_ids(value: Json) -> Json:
+    """The notebook without the ids that normalizing gave, which would help nbdime."""
+    cells = [
+        {k: v for k, v in cell.items() if k != "id" or not DERIVED_ID.match(v)}
+        for cell in value["cells"]
+    ]
+    return {**value, "cells": cells}
+
+
 def all_changed(rng: random.Random, value: Json) -> Json:
     return notebook([{**c, "source": changed(rng, c["source"])} for c in value["cells"]])
 
@@ -195,7 +204,7 @@ def _stock(base: Json, head: Json, sender: Any) -> None:
     import nbdime
     from nbformat import from_dict
 
-    a, b = from_dict(base), from_dict(head)
+    a, b = from_dict(with_own_ids(base)), from_dict(with_own_ids(head))
     start = time.process_time()
     diff = nbdime.diff_notebooks(a, b)
     seconds = time.process_time() - start
@@ -251,14 +260,20 @@ def measure(case: Case, report: Report, cap: float | None) -> None:
 
 def measure_growth(report: Report) -> None:
     rng = random.Random(9)
-    seconds = []
+    pairs = []
     for count in (1000, 10_000):
         base = some_notebook(rng, count)
         head, _ = edited(rng, base, "edit", times=count // 20)
-        sides = normal(without_ids(base)), normal(without_ids(head))
-        seconds.append(cpu(lambda sides=sides: diff_notebooks(*sides)))
+        pairs.append((normal(without_ids(base)), normal(without_ids(head))))
+    seconds = [float("inf"), float("inf")]
+    for _ in range(5):  # in turns: a busy machine is busy for both
+        for n, (base, head) in enumerate(pairs):
+            took = cpu(lambda base=base, head=head: diff_notebooks(base, head), 2)
+            seconds[n] = min(seconds[n], took)
     ratio = seconds[1] / seconds[0]
-    report.row("10 times the cells", "100 times", f"{ratio:.1f} times", "≤ 12 times", ratio <= 12)
+    report.row(
+        "10 times the cells, 5 % changed", "–", f"{ratio:.1f} times", "≤ 12 times", ratio <= 12
+    )
 
 
 def measure_recovery(report: Report, count: int) -> None:
@@ -301,7 +316,7 @@ def changed_lines(diff: Sequence[Json], value: Any, path: tuple[str, ...] = ()) 
         elif op["op"] == "addrange":
             total += len(op["valuelist"]) if isinstance(value, str) else _lines(op["valuelist"])
         else:
-            total += _lines(op.get("value")) + _lines(value.get(key))
+            total += _lines(op.get("value"), key) + _lines(value.get(key), key)
     return total
 
 
