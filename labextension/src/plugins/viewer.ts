@@ -4,8 +4,10 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { WidgetTracker } from '@jupyterlab/apputils';
+import { Clipboard, Notification, WidgetTracker } from '@jupyterlab/apputils';
 import { IEditorServices } from '@jupyterlab/codeeditor';
+import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, text } from '../commands';
@@ -13,28 +15,36 @@ import { SessionModel } from '../model/session';
 import { baseName } from '../model/titles';
 import { labLink, linked, openInMain } from '../shell';
 import { ICodeSave, RUN_EVENT, type IRunEvent } from '../tokens';
+import { sourceOf } from '../widgets/celldiff';
 import { saveAs } from '../widgets/download';
 import { storedRendermime } from '../widgets/rendering';
+import { Languages } from '../widgets/textdiff';
 import { SessionViewer } from '../widgets/viewer';
+
+/** By which JupyterLab's own copy and paste know cells. */
+const CELLS = 'application/vnd.jupyter.cells';
 
 /** The session viewer: one run's notebook, read-only. */
 export const viewer: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-codesave:viewer',
   description: 'Opens the session notebook of a run, read-only.',
   autoStart: true,
-  requires: [ICodeSave, IRenderMimeRegistry, IEditorServices],
-  optional: [ILabShell, ILayoutRestorer, ITranslator],
+  requires: [ICodeSave, IRenderMimeRegistry, IEditorServices, IEditorLanguageRegistry],
+  optional: [INotebookTracker, ILabShell, ILayoutRestorer, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     { client }: ICodeSave,
     rendermime: IRenderMimeRegistry,
     editorServices: IEditorServices,
+    languageRegistry: IEditorLanguageRegistry,
+    notebooks: INotebookTracker | null,
     labShell: ILabShell | null,
     restorer: ILayoutRestorer | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_codesave');
     const tracker = new WidgetTracker<SessionViewer>({ namespace: 'codesave-session' });
+    const languages = new Languages(languageRegistry);
 
     app.commands.addCommand(CommandIDs.openSession, {
       label: trans.__('Open session'),
@@ -55,8 +65,14 @@ export const viewer: JupyterFrontEndPlugin<void> = {
           rendermime: storedRendermime(rendermime, trans),
           editorServices,
           commands: app.commands,
+          languages,
           trans,
           openCopy: (notebook, page) => void copy(page.notebook, notebook),
+          copyCell: cell => {
+            Clipboard.getInstance().setData(CELLS, [cell]);
+            Clipboard.copyToSystem(sourceOf(cell));
+          },
+          goToNotebook: (path, cellId) => void goToNotebook(path, cellId),
           openFile: (model, path) =>
             void model.file(path).then(content => saveAs(content, baseName(path)))
         });
@@ -71,6 +87,21 @@ export const viewer: JupyterFrontEndPlugin<void> = {
         return widget;
       }
     });
+
+    const goToNotebook = async (path: string, cellId: string) => {
+      await app.commands.execute('docmanager:open', { path });
+      const panel = notebooks?.find(other => other.context.path === path);
+      await panel?.context.ready;
+      const index = panel?.content.widgets.findIndex(({ model }) => model.id === cellId) ?? -1;
+      if (panel && index >= 0) {
+        panel.content.activeCellIndex = index;
+        await panel.content.scrollToItem(index, 'center');
+      } else {
+        Notification.info(trans.__('The notebook no longer has this cell.'), {
+          autoClose: 4000
+        });
+      }
+    };
 
     /** A copy that can be run, beside the notebook that it came from. */
     const copy = async (path: string | null, notebook: object) => {

@@ -1,5 +1,5 @@
 import type { IEditorServices } from '@jupyterlab/codeeditor';
-import type { INotebookContent } from '@jupyterlab/nbformat';
+import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
 import { NotebookModel, StaticNotebook } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -8,11 +8,14 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
-import type { SessionModel } from '../model/session';
+import type { IExecution, SessionModel } from '../model/session';
 import { runTitle } from '../model/titles';
 import type { IRunPage } from '../tokens';
+import { executionsOf } from './executions';
+import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
 import { RunDetails } from './rundetails';
+import type { Languages } from './textdiff';
 import { Timeline } from './timeline';
 import { ViewerHeader, type ViewerPage } from './viewerheader';
 
@@ -24,6 +27,9 @@ export interface ISessionViewerOptions {
   trans: TranslationBundle;
   openCopy(notebook: INotebookContent, page: IRunPage): void;
   openFile(model: SessionModel, path: string): void;
+  goToNotebook(path: string, cellId: string): void;
+  copyCell(cell: ICell): void;
+  languages: Languages;
 }
 
 /** One run: its session notebook read-only, a timeline of its executions, its files and facts. */
@@ -51,7 +57,14 @@ export class SessionViewer extends Panel {
         {() => (
           <Timeline
             executions={model.executions}
-            goTo={index => void this.goTo(index)}
+            notebook={!!model.page?.notebook}
+            actions={{
+              goTo: index => void this.goTo(index),
+              goToNotebook: ({ cellId }) =>
+                options.goToNotebook(model.page!.notebook!, cellId!),
+              copy: index => options.copyCell(model.notebook!.cells[index]),
+              compare: execution => void this.compareExecutions(execution)
+            }}
             trans={trans}
           />
         )}
@@ -73,10 +86,25 @@ export class SessionViewer extends Panel {
       </UseSignal>
     );
     this.details.addClass('codesave-RunDetails');
+    this.images = ReactWidget.create(
+      <UseSignal signal={model.changed}>
+        {() => (
+          <Gallery
+            cells={model.notebook?.cells ?? []}
+            goTo={index => void this.goTo(index)}
+            trans={trans}
+          />
+        )}
+      </UseSignal>
+    );
+    this.images.addClass('codesave-Gallery');
+    this.executions.addClass('codesave-SessionViewer-executions');
     this.body.addClass('codesave-SessionViewer-body');
     this.session.addClass('codesave-SessionViewer-notebook');
     this.body.addWidget(this.timeline);
     this.body.addWidget(this.session);
+    this.body.addWidget(this.executions);
+    this.body.addWidget(this.images);
     this.body.addWidget(this.details);
     this.addWidget(this.header);
     this.addWidget(this.body);
@@ -100,6 +128,20 @@ export class SessionViewer extends Panel {
     }
   }
 
+  /** Shows what changed each time the cell of `execution` ran again. */
+  private async compareExecutions({ cellId }: IExecution): Promise<void> {
+    const { languages, model, rendermime, trans } = this.options;
+    const language = await languages.load('text/x-python');
+    const cells = model.executions
+      .filter(other => other.cellId === cellId)
+      .map(({ index }) => model.notebook!.cells[index]);
+    while (this.executions.widgets.length) {
+      this.executions.widgets[0].dispose();
+    }
+    this.executions.addWidget(executionsOf(cells, language, rendermime, trans));
+    this.turnTo('executions');
+  }
+
   protected onActivateRequest(msg: Message): void {
     if (!this.node.contains(document.activeElement)) {
       this.node.focus();
@@ -108,8 +150,10 @@ export class SessionViewer extends Panel {
 
   private turnTo(page: ViewerPage): void {
     this.page = page;
-    this.timeline.setHidden(page !== 'session');
+    this.timeline.setHidden(page !== 'session' && page !== 'executions');
     this.session.setHidden(page !== 'session');
+    this.executions.setHidden(page !== 'executions');
+    this.images.setHidden(page !== 'images');
     this.details.setHidden(page !== 'details');
     this.header.update();
   }
@@ -182,6 +226,8 @@ export class SessionViewer extends Panel {
   private timeline: Widget;
   private details: Widget;
   private body = new Panel();
+  private images: Widget;
+  private executions = new Panel();
   private session = new Panel();
   private notebook: StaticNotebook | null = null;
   private page: ViewerPage = 'session';

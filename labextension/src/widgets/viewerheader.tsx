@@ -8,7 +8,7 @@ import { runTitle } from '../model/titles';
 import { saveAs } from './download';
 import { stateWords } from './rungroup';
 
-export type ViewerPage = 'session' | 'details';
+export type ViewerPage = 'session' | 'images' | 'details' | 'executions';
 
 export interface IViewerActions {
   page(): ViewerPage;
@@ -60,6 +60,7 @@ export class ViewerHeader extends ReactWidget {
         <div className="codesave-Switches" role="toolbar" aria-label={trans.__('Run')}>
           <span className="codesave-Group" role="group" aria-label={trans.__('View')}>
             {tab('session', trans.__('Session'))}
+            {tab('images', trans.__('Images'))}
             {tab('details', trans.__('Details'))}
           </span>
           <span className="codesave-spacer" />
