@@ -205,7 +205,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int and value >= 0 else None
 
 
 def _unpacked(packed: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from nbformat import from_dict, validate
 
 from jupyter_codesave.diff import normalize
@@ -15,6 +16,8 @@ from jupyter_codesave.errors import UsageError
 
 from .made import code_cell, notebook
 from .odd import examples, odd_notebooks
+
+SCALE = float(os.environ.get("CODESAVE_TEST_SCALE", "1"))
 
 
 def normal(value: object) -> dict[str, object]:
@@ -28,6 +31,7 @@ def test_normalizing_twice_changes_nothing(given_notebook: object) -> None:
     assert normal(once) == once
 
 
+@settings(max_examples=int(200 * SCALE), deadline=None)
 @given(odd_notebooks())
 @examples
 def test_the_normal_form_is_valid_nbformat(given_notebook: object) -> None:
