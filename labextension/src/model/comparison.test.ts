@@ -93,3 +93,18 @@ test('a cancelled comparison says so', async () => {
   assert.equal(model.state, 'error');
   assert.match(model.error!.message, /cancelled/);
 });
+
+test('a run that goes on is noted once and shown stays what was shown', async () => {
+  const client = server([file(SESSION)]);
+  const model = new ComparisonModel(client, { base: 'one', head: 'two' });
+  await model.load();
+  const noted: string[] = [];
+  model.changed.connect((_, what) => noted.push(what));
+  model.noteChange('other');
+  model.noteChange('two');
+  model.noteChange('two');
+  assert.deepEqual(noted, ['outdated']);
+  assert.equal(model.state, 'ready');
+  await model.load();
+  assert.equal(model.outdated, false);
+});

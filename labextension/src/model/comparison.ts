@@ -18,6 +18,9 @@ export interface IView {
   metadata: boolean;
 }
 
+/** `files`: state or list changed; `file`: another is shown; `view`: the switches. */
+export type ComparisonChange = 'files' | 'file' | 'view' | 'outdated';
+
 /** Two refs, the files in which they differ and the one that is looked at. */
 export class ComparisonModel {
   constructor(
@@ -38,10 +41,11 @@ export class ComparisonModel {
   comparison: IComparison | null = null;
   /** The file at `path`, with its notebooks or texts. */
   file: IComparedFile | null = null;
+  /** Whether a compared run went on since it was asked for. */
+  outdated = false;
   view: IView = { layout: 'side', outputs: true, metadata: true };
 
-  /** `files` when state or list changed, `file` when another is shown, `view` for the switches. */
-  get changed(): ISignal<this, 'files' | 'file' | 'view'> {
+  get changed(): ISignal<this, ComparisonChange> {
     return this._changed;
   }
 
@@ -53,6 +57,7 @@ export class ComparisonModel {
     this._cells.clear();
     this.comparison = null;
     this.file = null;
+    this.outdated = false;
     await this.attempt(async signal => {
       // What is most likely looked at first is asked for together with the list.
       const guess = this.path ?? SESSION;
@@ -101,6 +106,20 @@ export class ComparisonModel {
     this.head = args.head;
     this.path = args.path ?? null;
     return this.load();
+  }
+
+  /** Takes notice that `run` went on; what is shown stays until a person asks again. */
+  noteChange(run: string): void {
+    const sides = [
+      this.base,
+      this.head,
+      this.comparison?.base.run?.id,
+      this.comparison?.head.run?.id
+    ];
+    if (!this.outdated && this.state === 'ready' && sides.includes(run)) {
+      this.outdated = true;
+      this._changed.emit('outdated');
+    }
   }
 
   setView(change: Partial<IView>): void {
@@ -191,7 +210,7 @@ export class ComparisonModel {
   private _cells = new Map<string, Promise<ICell>>();
   private _wanted: Record<Side, Map<number, IWaiting>> = { base: new Map(), head: new Map() };
   private _flushing = false;
-  private _changed = new Signal<this, 'files' | 'file' | 'view'>(this);
+  private _changed = new Signal<this, ComparisonChange>(this);
 }
 
 interface IWaiting {

@@ -12,7 +12,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, text } from '../commands';
 import { ComparisonModel, type IComparisonArgs } from '../model/comparison';
 import { labLink, linked, openInMain } from '../shell';
-import { ICodeSave } from '../tokens';
+import { ICodeSave, RUN_EVENT, type IRunEvent } from '../tokens';
 import { Comparer } from '../widgets/comparer';
 import { diffIcon } from '../widgets/icons';
 import { pickSides } from '../widgets/picker';
@@ -93,6 +93,15 @@ export const comparer: JupyterFrontEndPlugin<void> = {
             ? { base, head, path: text(args, 'path') }
             : await pickSides(codesave, { base: base ?? '', head: head ?? '' }, trans);
         return chosen ? open(chosen) : undefined;
+      }
+    });
+
+    app.serviceManager.events.stream.connect((_, event) => {
+      if (event.schema_id === RUN_EVENT) {
+        const { run, action } = event as unknown as IRunEvent;
+        if (action === 'updated' || action === 'finished') {
+          tracker.forEach(({ model }) => model.noteChange(run));
+        }
       }
     });
 

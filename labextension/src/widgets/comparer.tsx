@@ -5,7 +5,7 @@ import type { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 import { CodeSaveError } from '../client';
-import { ComparisonModel } from '../model/comparison';
+import type { ComparisonChange, ComparisonModel } from '../model/comparison';
 import { bytes } from '../model/titles';
 import type { IComparedFile } from '../tokens';
 import { ComparerHeader, sideTitles } from './comparerheader';
@@ -77,6 +77,10 @@ export class Comparer extends Panel {
     super.dispose();
   }
 
+  protected onCloseRequest(msg: Message): void {
+    this.dispose();
+  }
+
   protected onActivateRequest(msg: Message): void {
     if (!this.node.contains(document.activeElement)) {
       this.node.focus();
@@ -101,8 +105,8 @@ export class Comparer extends Panel {
     return of > 0 ? { at: this.notebook!.at, of } : null;
   }
 
-  private onChanged(what: 'files' | 'file' | 'view'): void {
-    if (this.isDisposed) {
+  private onChanged(what: ComparisonChange): void {
+    if (this.isDisposed || what === 'outdated') {
       return;
     }
     const { model } = this;

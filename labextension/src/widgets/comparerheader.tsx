@@ -35,6 +35,14 @@ export class ComparerHeader extends ReactWidget {
       <UseSignal signal={this.model.changed}>
         {() => (
           <>
+            {this.model.outdated && (
+              <p className="codesave-Outdated" role="status">
+                {this.trans.__('The run went on since it was compared.')}{' '}
+                <button className="codesave-Button" onClick={() => void this.model.load()}>
+                  {this.trans.__('Compare again')}
+                </button>
+              </p>
+            )}
             <Sides model={this.model} actions={this.actions} trans={this.trans} />
             <Switches model={this.model} actions={this.actions} trans={this.trans} />
           </>

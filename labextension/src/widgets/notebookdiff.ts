@@ -68,11 +68,10 @@ export class NotebookDiff extends Widget {
     if (this.isDisposed) {
       return;
     }
-    this.observer?.disconnect();
-    cancelAnimationFrame(this.frame);
+    // First out of the page: Lumino cannot detach a content whose place is gone.
+    super.dispose();
     this.slots.forEach(slot => slot.content?.dispose());
     this.slots.clear();
-    super.dispose();
   }
 
   protected onAfterAttach(msg: Message): void {
@@ -80,7 +79,15 @@ export class NotebookDiff extends Widget {
       root: this.node,
       rootMargin: '50% 0px'
     });
+    this.slots.forEach(({ content, node }) => content && Widget.attach(content, node));
     void this.start();
+  }
+
+  protected onBeforeDetach(msg: Message): void {
+    this.observer?.disconnect();
+    this.observer = null;
+    cancelAnimationFrame(this.frame);
+    this.slots.forEach(({ content }) => content?.isAttached && Widget.detach(content));
   }
 
   /** What the list of cells itself does not say. */
@@ -102,7 +109,11 @@ export class NotebookDiff extends Widget {
       this.languages.load('text/x-ipythongfm')
     ]);
     this.kinds = { code, markdown };
-    this.slots.forEach(slot => this.observer?.observe(slot.node));
+    for (const { content, node } of this.slots.values()) {
+      if (!content) {
+        this.observer?.observe(node);
+      }
+    }
   }
 
   private row(row: Row): HTMLElement {

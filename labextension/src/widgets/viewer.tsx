@@ -142,6 +142,10 @@ export class SessionViewer extends Panel {
     this.turnTo('executions');
   }
 
+  protected onCloseRequest(msg: Message): void {
+    this.dispose();
+  }
+
   protected onActivateRequest(msg: Message): void {
     if (!this.node.contains(document.activeElement)) {
       this.node.focus();
