@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { CodeSaveClient } from '../client';
 import type { IComparedFile, IDiffOptions, Side } from '../tokens';
-import { ComparisonModel, firstToShow, SESSION } from './comparison';
+import { ComparisonModel, firstToShow, likelyFile, SESSION } from './comparison';
 
 function file(path: string, change: Partial<IComparedFile> = {}): IComparedFile {
   const kind = path.endsWith('.ipynb') ? 'notebook' : 'text';
@@ -38,6 +38,12 @@ test('what ran is shown first', () => {
 test('an unchanged session gives way to a changed file', () => {
   const same = file(SESSION, { status: 'unchanged' });
   assert.equal(firstToShow([same, file('a.py')])?.path, 'a.py');
+});
+
+test('a notebook on disk is looked at under its own name', () => {
+  assert.equal(likelyFile('1a2b3c4d', './work/a.ipynb'), 'a.ipynb');
+  assert.equal(likelyFile('1a2b3c4d', 'source-demo:v1'), SESSION);
+  assert.equal(likelyFile('a.ipynb@2', '@1'), SESSION);
 });
 
 test('the session is asked for together with the list of files', async () => {

@@ -2,6 +2,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type { ICell } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
 import type { IComparedFile, IComparison, Side } from '../tokens';
+import { baseName } from './titles';
 
 /** The notebook of what ran, which every version of the code holds. */
 export const SESSION = '_session_history.ipynb';
@@ -60,7 +61,7 @@ export class ComparisonModel {
     this.outdated = false;
     await this.attempt(async signal => {
       // What is most likely looked at first is asked for together with the list.
-      const guess = this.path ?? SESSION;
+      const guess = this.path ?? likelyFile(this.base, this.head);
       const [comparison, guessed] = await Promise.all([
         this.client.diff(this.base, this.head, {}, signal),
         this.fetchFile(guess, signal).catch(error => {
@@ -216,6 +217,12 @@ export class ComparisonModel {
 interface IWaiting {
   resolve: (cell: ICell) => void;
   reject: (error: Error) => void;
+}
+
+/** The file that two refs will show: a notebook on disk under its own name, else what ran. */
+export function likelyFile(base: string, head: string): string {
+  const path = [head, base].find(ref => ref.includes('/') || /\.(ipynb|py)$/.test(ref));
+  return path ? baseName(path) : SESSION;
 }
 
 /** What ran first, then other changed notebooks, then any change, then anything. */
