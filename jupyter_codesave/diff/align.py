@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .chains import Link, heaviest_chain
-from .likeness import Cells, likeness, worth_comparing
+from .likeness import Cells, likeness, numbering, worth_comparing
 from .normalize import Json
 from .sequences import Work, matching_blocks
 
@@ -35,7 +35,7 @@ class Alignment:
 
 def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     """Pair the cells of two notebooks in normal form; the same notebooks always pair the same."""
-    numbers: dict[tuple[str, str], int] = {}
+    numbers = numbering()
     sides = _Sides(Cells(base, numbers), Cells(head, numbers), work)
     low, top_a, top_b = 0, len(base), len(head)
     shorter = min(top_a, top_b)

@@ -20,17 +20,32 @@ NEAREST = 6  # cells of base that each cell of a larger gap is compared with
 COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
 
 
+TYPES = {"code": 0, "markdown": 1, "raw": 2}
+Numbers = dict[str, dict[str, int]]  # by type and source
+
+
+def numbering() -> Numbers:
+    """An empty numbering of sources, to be shared by two sides."""
+    return {cell_type: {} for cell_type in TYPES}
+
+
 class Cells:
     """One side of an alignment: what it asks of cells, worked out once."""
 
-    def __init__(self, cells: Sequence[Json], numbers: dict[tuple[str, str], int]) -> None:
+    def __init__(self, cells: Sequence[Json], numbers: Numbers) -> None:
         self.cells = cells
-        self.types = [cell["cell_type"] for cell in cells]
-        self.keys = [
-            numbers.setdefault((cell["cell_type"], cell["source"]), len(numbers)) for cell in cells
-        ]
-        ids = [cell["id"] for cell in cells]
-        self.ids = [None if len(i) >= 16 and DERIVED_ID.match(i) else i for i in ids]
+        self.types: list[str] = []
+        self.keys: list[int] = []  # equal where type and source are
+        self.ids: list[str | None] = []  # None where normalizing gave the id
+        self.sizes: list[int] = []
+        for cell in cells:  # each cell is looked at once: memory is slower than all the rest
+            cell_type, source, name = cell["cell_type"], cell["source"], cell["id"]
+            self.types.append(cell_type)
+            of_type = numbers[cell_type]
+            # Four apart, and each type begins elsewhere: no two types share a number.
+            self.keys.append(of_type.setdefault(source, 4 * len(of_type) + TYPES[cell_type]))
+            self.ids.append(None if len(name) >= 16 and DERIVED_ID.match(name) else name)
+            self.sizes.append(len(source))
         self.index = {name: n for n, name in enumerate(self.ids) if name is not None}
         self.count = Counter(self.keys)
         self._words: dict[int, list[str]] = {}
@@ -69,11 +84,11 @@ class Cells:
 
     def size(self, index: int) -> int:
         """How many characters of a cell are looked at."""
-        return min(len(self.cells[index]["source"]), LONGEST)
+        return min(self.sizes[index], LONGEST)
 
     def mass(self, index: int) -> float:
         """How much a pairing of this cell weighs: 1 for an empty one, 11 for a long one."""
-        return 1.0 + min(len(self.cells[index]["source"]), 400) / 40.0
+        return 1.0 + min(self.sizes[index], 400) / 40.0
 
 
 def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:

@@ -97,7 +97,10 @@ def diff_notebooks(
         diff.append({"op": "patch", "key": "cells", "diff": cells_diff})
     if metadata_diff := diff_mappings(base["metadata"], head["metadata"]):
         diff.append({"op": "patch", "key": "metadata", "diff": metadata_diff})
-    view = View(base["cells"], head["cells"], options.noise, session, sides[0], superseded)
+    differing = frozenset(op["key"] for op in cells_diff if op["op"] == "patch")
+    view = View(
+        base["cells"], head["cells"], differing, options.noise, session, sides[0], superseded
+    )
     cells = view.cells(alignment)
     counts = dict.fromkeys(("added", "removed", "modified", "moved"), 0)
     for cell in cells:
@@ -151,17 +154,17 @@ def _codesave(cell: Json) -> Json:
 
 
 def _diff_cells(
-    base: Sequence[Json], head: Sequence[Json], pairs: Iterable[tuple[int, int]], work: Work
+    base: list[Json], head: list[Json], pairs: Iterable[tuple[int, int]], work: Work
 ) -> list[Op]:
     ops: list[Op] = []
     i = j = 0
     for p, q in pairs:
         if i < p or j < q:
-            ops += replaced(i, p, list(head[j:q]))
+            ops += replaced(i, p, head[j:q])
         if base[p] != head[q]:
             ops.append({"op": "patch", "key": p, "diff": _diff_cell(base[p], head[q], work)})
         i, j = p + 1, q + 1
-    return ops + replaced(i, len(base), list(head[j:]))
+    return ops + replaced(i, len(base), head[j:])
 
 
 def _diff_cell(base: Json, head: Json, work: Work) -> list[Op]:

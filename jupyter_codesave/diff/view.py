@@ -16,6 +16,7 @@ class View:
 
     base: Sequence[Json]
     head: Sequence[Json]
+    differing: frozenset[int]  # cells of base that are not equal to what they are paired with
     noise: bool  # is noise a change?
     session: bool
     session_is_base: bool
@@ -37,7 +38,8 @@ class View:
         return seen
 
     def _pair(self, i: int, j: int, moved: bool) -> Json:
-        fields = self._fields(self.base[i], self.head[j])
+        equal = not moved and i not in self.differing
+        fields = [] if equal else self._fields(self.base[i], self.head[j])
         change = "moved" if moved and not self.session else "modified" if fields else "unchanged"
         return {"change": change, "base": i, "head": j, "fields": fields}
 
