@@ -217,6 +217,11 @@ def _major(version: str) -> int:
 
 
 def _sqlite(file: Path, wal: bool) -> sa.Engine:
+    if sqlite3.sqlite_version_info < (3, 35):
+        raise UnavailableError(
+            f"this Python has SQLite {sqlite3.sqlite_version} and the catalog needs 3.35: use a "
+            "newer Python, or PostgreSQL through database_url"
+        )
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,6 @@ from .search import PRINTED, add_texts, drop_unused_texts
 _runs, _executions, _texts = schema.runs, schema.executions, schema.texts
 _FIELDS = tuple(Run.__dataclass_fields__)
 _TUPLES = ("tags", "argv")
-assert sqlite3.sqlite_version_info >= (3, 34), "SQLite 3.34 or newer is needed (trigram search)"
 
 
 def to_row(run: Run) -> dict[str, Any]:

@@ -225,8 +225,8 @@ facts = Table(
     Column("value", Words, nullable=False),
 )
 
-# A row is inserted, or touched, before its bytes are looked for; `stored` is set once they are
-# there. Garbage collection removes row and bytes in one transaction, and only untouched ones.
+# A row is touched before its bytes are counted on. Garbage collection first takes `stored` away
+# from untouched rows, then row and bytes in one transaction, if nobody touched them meanwhile.
 blobs = Table(
     "blobs",
     metadata,

@@ -1,7 +1,7 @@
 """Bytes by digest: cut, compressed, packed on the way in; joined and verified on the way out.
 
 Small blobs wait in memory until `flush` writes them as one pack; `get` sees them meanwhile. A
-blob's row is touched before its bytes are looked for, and garbage collection removes only what is
+blob's row is touched before its bytes are counted on, and garbage collection removes only what is
 untouched, row and bytes in one transaction: what was found to be there stays.
 """
 
@@ -93,7 +93,7 @@ class Contents:
         wanted = set(digests)
         with self.catalog.write() as tx:
             tx.keep_blobs()
-            there = whereabouts.touch_known(tx, wanted, time.time())
+            there = whereabouts.touch(tx, wanted, time.time())
         with self._lock:
             there |= wanted & self._pending.keys()
         for key in [each.key for each in spool.area("packs").listing()]:
@@ -102,23 +102,19 @@ class Contents:
             if key in there or self._adopt_one(spool, key):
                 there.add(key)
         self.flush()
-        for key in wanted & there:
-            if spool.has(key):
-                spool.delete(key)
+        for key in [each.key for each in spool.listing() if each.key in there]:
+            spool.delete(key)
         return sorted(wanted - there)
 
-    def flush(self, bases: Mapping[str, str] | None = None) -> None:
-        """Write what waits: durable when this returns.
-
-        `bases` names, for some digests, a stored blob that is probably much like it.
-        """
+    def flush(self) -> None:
+        """Write what waits: durable when this returns."""
         with self._lock:
             if not self._pending:
                 return
             with self.catalog.write() as tx:
                 there = whereabouts.touch(tx, self._pending, time.time())
             fresh = {d: steps for d, steps in self._pending.items() if d not in there}
-            self._write(fresh, dict(bases or {}))
+            self._write(fresh)
             self._pending.clear()
             self._waiting = 0
 
@@ -142,7 +138,7 @@ class Contents:
         if self._waiting > _PENDING:
             self.flush()
 
-    def _write(self, fresh: dict[str, list[envelope.Step]], bases: dict[str, str]) -> None:
+    def _write(self, fresh: dict[str, list[envelope.Step]]) -> None:
         members: list[tuple[str, bytes, int]] = []
         alone: list[Placed] = []
         leaning: list[tuple[str, str]] = []
@@ -166,10 +162,13 @@ class Contents:
             for key, data, index in written:
                 rows = [Placed(each.digest, each.size, each.length, each.offset) for each in index]
                 whereabouts.add_pack(tx, key, len(data), rows)
-        # A pack had no row until now: should it have been taken for an orphan, write it again.
+        # What had no row until now may have been taken for an orphan: then write it again.
         for key, data, _ in written:
             if not self.packs.has(key):
                 self.packs.replace(data, key)
+        for placed in alone:
+            if not self.loose.has(placed.digest):
+                self.loose.replace(laid_out[placed.digest][0], placed.digest)
 
     def _put_stream(self, source: BinaryIO) -> tuple[str, int]:
         """Lay a stream out as a recipe, through a file of ours that is gone afterwards."""
@@ -189,10 +188,7 @@ class Contents:
             self.flush()
             stored = sink.tell()
             while True:
-                with self.catalog.write() as tx:
-                    there = whereabouts.touch(tx, [digest], time.time())
-                if not there:
-                    self.loose.put_file(sink.name, digest)
+                self.loose.put_file(sink.name, digest)
                 if self._settle_alone(digest, size, stored, leaning):
                     return digest, size
 
@@ -202,15 +198,11 @@ class Contents:
         """Note a blob that was just written by itself; False when gc took it: write it again."""
         with self.catalog.write() as tx:
             tx.keep_blobs()
-            if whereabouts.touch(tx, [digest], time.time()):
-                return True
-        if not self.loose.has(digest):
-            return False
-        with self.catalog.write() as tx:
-            tx.keep_blobs()
-            whereabouts.placed(tx, [Placed(digest, size, stored)])
-            whereabouts.lean(tx, [(digest, part) for part in leaning])
-        return True
+            if not whereabouts.touch(tx, [digest], time.time()):
+                whereabouts.placed(tx, [Placed(digest, size, stored)])
+                whereabouts.lean(tx, [(digest, part) for part in leaning])
+            packed = whereabouts.locate(tx, [digest])[digest].pack is not None
+        return packed or self.loose.has(digest)
 
     def _adopt_pack(self, spool: LocalBlobs, key: str, wanted: set[str], there: set[str]) -> None:
         path = spool.path(key)
@@ -224,8 +216,7 @@ class Contents:
             return
         if names - there:
             with self.catalog.write() as tx:
-                tx.keep_blobs()
-                known = whereabouts.touch(tx, names, time.time())
+                known = there | whereabouts.touch(tx, names - there, time.time())
             if isinstance(self.packs, LocalBlobs):
                 self.packs.move(path, key)
             else:
@@ -238,6 +229,8 @@ class Contents:
             with self.catalog.write() as tx:
                 tx.keep_blobs()
                 whereabouts.add_pack(tx, key, len(data), rows)
+            if not self.packs.has(key):
+                self.packs.replace(data, key)
         there |= names & wanted
         path.unlink(missing_ok=True)
 
@@ -254,13 +247,8 @@ class Contents:
         except FileNotFoundError:
             return False
         if as_it_is:
-            with self.catalog.write() as tx:
-                tx.keep_blobs()
-                there = whereabouts.touch(tx, [key], time.time())
-            if not there:
-                cast(LocalBlobs, self.loose).move(path, key)
-                return self._settle_alone(key, size, size)
-            return True
+            cast(LocalBlobs, self.loose).move(path, key)
+            return self._settle_alone(key, size, size)
         found, _ = self.put_file(path)
         if found != key:
             spool.delete(key)
@@ -276,9 +264,15 @@ class Contents:
                 step if isinstance(step, bytes) else envelope.spell(step, self.get(step[1]))
                 for step in steps
             )
-        laid_out = self.envelopes([digest])[digest]
-        payloads = self.envelopes(envelope.parts(laid_out))
-        data = envelope.decode(laid_out, lambda part: self.verified(part, payloads[part]))
+        steps = envelope.steps(self.envelopes([digest])[digest])
+        # Payloads are not verified one by one: the whole is.
+        payloads = self.envelopes({step[1] for step in steps if not isinstance(step, bytes)})
+        data = b"".join(
+            step
+            if isinstance(step, bytes)
+            else envelope.spell(step, envelope.decode(payloads[step[1]], self.read_any))
+            for step in steps
+        )
         return _verify(digest, data)
 
     def outline(self, digest: str) -> bytes:

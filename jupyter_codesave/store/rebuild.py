@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from ..blobs import envelope, packs
@@ -52,7 +51,7 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
 
 def find_blobs(store: Store, progress: Progress = iter) -> int:
     """Note where every blob lies that has no row yet; give the number of all."""
-    contents, now, count = store.contents, time.time(), 0
+    contents, count = store.contents, 0
     with store.catalog.read() as tx:
         known = {each.digest for each in whereabouts.every(tx)}
     for kept in progress(list(contents.packs.listing())):
@@ -70,7 +69,6 @@ def find_blobs(store: Store, progress: Progress = iter) -> int:
                 leaning += _leaning(row.digest, laid_out)
         with store.catalog.write() as tx:
             tx.keep_blobs()
-            whereabouts.touch(tx, [row.digest for row in fresh], now)
             whereabouts.add_pack(tx, kept.key, kept.size, fresh)
             whereabouts.lean(tx, leaning)
         known.update(row.digest for row in fresh)
@@ -81,13 +79,13 @@ def find_blobs(store: Store, progress: Progress = iter) -> int:
         if kept.key not in known:
             batch.append(kept)
         if len(batch) == 500:
-            _note_loose(store, batch, now)
+            _note_loose(store, batch)
             batch = []
-    _note_loose(store, batch, now)
+    _note_loose(store, batch)
     return count
 
 
-def _note_loose(store: Store, batch: list[Any], now: float) -> None:
+def _note_loose(store: Store, batch: list[Any]) -> None:
     rows, leaning = [], []
     for kept in batch:
         try:
@@ -98,7 +96,6 @@ def _note_loose(store: Store, batch: list[Any], now: float) -> None:
         leaning += parts
     with store.catalog.write() as tx:
         tx.keep_blobs()
-        whereabouts.touch(tx, [row.digest for row in rows], now)
         whereabouts.placed(tx, rows)
         whereabouts.lean(tx, leaning)
 

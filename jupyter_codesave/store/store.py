@@ -145,23 +145,22 @@ class Store:
         saved = Manifest(files) if files else None
         digests = {name: self.put(manifest.dump()) for name, manifest in commit.items()}
         files_digest = self.put(saved.dump()) if saved else None
-        self.contents.flush(self._bases(commit) if commit else None)
+        self.contents.flush()
         shown = self._printed(commit) if run is not None else {}
         dropped: list[str | None] = []
         with self.catalog.write() as tx:
             tx.keep_blobs()
             if run is not None and journals.is_purged(tx, run.id):
                 run, executions, files, commit = None, (), None, {}
-            known = {name: versions.newest(tx, name) for name in commit}
-            changed = [
-                manifest
+            needed = {
+                digests[name]: manifest
                 for name, manifest in commit.items()
-                if (last := known[name]) is None or last.digest != digests[name]
-            ]
+                if (last := versions.newest(tx, name)) is None or last.digest != digests[name]
+            }
             before = runs.columns(tx, run.id) if run else None
-            if saved and (before is None or before["files"] != files_digest):
-                changed.append(saved)
-            self._require(tx, changed)
+            if saved and files_digest and (before is None or before["files"] != files_digest):
+                needed[files_digest] = saved
+            self._require(tx, needed)
             if run is not None:
                 runs.put(tx, run)
                 if files is not None:
@@ -451,12 +450,12 @@ class Store:
             versions.set_columns(tx, name, number, record=digest)
         return found
 
-    def _require(self, tx: Transaction, manifests: Iterable[Manifest]) -> None:
+    def _require(self, tx: Transaction, manifests: Mapping[str, Manifest]) -> None:
         wanted: dict[str, str] = {}
-        for manifest in manifests:
-            wanted[manifest.digest] = "a manifest"
+        for digest, manifest in manifests.items():
+            wanted[digest] = "a manifest"
             wanted.update((entry.digest, path) for path, entry in manifest.entries.items())
-        there = whereabouts.touch_known(tx, wanted, time.time())
+        there = whereabouts.touch(tx, wanted, time.time())
         if lost := [f"{wanted[d]} ({d})" for d in sorted(wanted.keys() - there)]:
             more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
             raise DamagedError(
@@ -471,7 +470,7 @@ class Store:
             if not state.digest:
                 state = JournalState(**{**vars(state), "digest": None})
             else:
-                there = whereabouts.touch_known(tx, [state.digest], time.time())
+                there = whereabouts.touch(tx, [state.digest], time.time())
                 if not there:
                     raise DamagedError(
                         f"the journal of session {state.session} is not in the store as "
@@ -500,23 +499,6 @@ class Store:
         for digest in digests:
             if digest:
                 self.contents.records.delete(digest)
-
-    def _bases(self, commit: Mapping[str, Manifest]) -> dict[str, str]:
-        """Guess, for each changed file, a stored blob much like it: the version before."""
-        bases: dict[str, str] = {}
-        with self.catalog.read() as tx:
-            last = {name: versions.newest(tx, name) for name in commit}
-        for name, version in last.items():
-            if version is None:
-                continue
-            try:
-                before = self.manifest(version.digest).entries
-            except (NotFoundError, DamagedError):
-                continue
-            for path, entry in commit[name].entries.items():
-                if path in before and before[path].digest != entry.digest:
-                    bases[entry.digest] = before[path].digest
-        return bases
 
     def _printed(self, commit: Mapping[str, Manifest]) -> dict[int, str]:
         for manifest in commit.values():

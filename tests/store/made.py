@@ -23,7 +23,8 @@ _time = iter(range(1 << 30))
 
 def settings(**values: Any) -> dict[str, Setting]:
     """Give settings, independent of the machine's."""
-    known = {"database_url": "", "artifact_url": "", "budget": 0, "retention_days": 0}
+    known: dict[str, Any] = {"database_url": "", "artifact_url": "", "budget": 0}
+    known |= {"retention_days": 0, "version_interval": 600}
     return {name: Setting(value, "test") for name, value in {**known, **values}.items()}
 
 
