@@ -20,7 +20,7 @@ def steps(arguments: list[str]) -> list[tuple[str, list[str], Path]]:
     return [
         ("ruff, lint", [python, "-m", "ruff", "check", "."], ROOT),
         ("ruff, format", [python, "-m", "ruff", "format", "--check", "."], ROOT),
-        ("import-linter", [str(BIN / "lint-imports")], ROOT),
+        ("import-linter", [str(BIN / "lint-imports"), "--no-cache"], ROOT),
         ("mypy", [python, "-m", "mypy"], ROOT),
         ("node packages", [str(BIN / "jlpm"), "install", "--immutable"], extension),
         ("eslint, prettier", [str(BIN / "jlpm"), "lint:check"], extension),
