@@ -6,6 +6,7 @@ writers lock rows. A transaction that comes back has reached the disk.
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import time
@@ -40,17 +41,10 @@ class Transaction:
         """Start an INSERT that knows ON CONFLICT."""
         return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
 
-    def upsert(
-        self, table: sa.Table, rows: list[dict[str, Any]], only: frozenset[str] = frozenset()
-    ) -> None:
-        """Insert rows; where their primary key is there, set the columns (or `only` those)."""
-        if not rows:
-            return
-        statement = self.insert(table)
-        keys = [column.name for column in table.primary_key]
-        names = [name for name in rows[0] if name not in keys and (not only or name in only)]
-        changes = {name: statement.excluded[name] for name in names}
-        self.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+    def upsert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows; where their primary key is there, set the other columns."""
+        if rows:
+            self.execute(_upsert(table, tuple(rows[0]), self.sqlite), rows)
 
     def keep_blobs(self) -> None:
         """Hold garbage collection off until this transaction ends."""
@@ -172,6 +166,18 @@ class Catalog:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             if _older(_schema_of(connection)):
                 _migrate(connection)
+
+
+@functools.lru_cache(maxsize=64)
+def _upsert(table: sa.Table, names: tuple[str, ...], lite: bool) -> Any:
+    # Kept: putting the statement together takes longer than running it.
+    statement: Any = sqlite.insert(table) if lite else postgresql.insert(table)
+    keys = [column.name for column in table.primary_key]
+    excluded = statement.excluded
+    changes = {name: excluded[name] for name in names if name not in keys}
+    if not changes:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
 
 
 def _migrate(connection: sa.Connection) -> None:

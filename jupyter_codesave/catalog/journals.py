@@ -57,11 +57,6 @@ def forget_runs(tx: Transaction, runs: Iterable[tuple[str, str]]) -> None:
     tx.upsert(_purged, [{"run": run, "session": session} for run, session in runs])
 
 
-def is_purged(tx: Transaction, run_id: str) -> bool:
-    """Tell whether a run has been purged."""
-    return tx.execute(sa.select(_purged.c.run).where(_purged.c.run == run_id)).first() is not None
-
-
 def purged(tx: Transaction) -> list[tuple[str, str]]:
     """Give the purged runs (id, session)."""
     return [(row.run, row.session) for row in tx.execute(sa.select(_purged))]

@@ -18,6 +18,12 @@ from .search import PRINTED, add_texts, drop_unused_texts
 _runs, _executions, _texts = schema.runs, schema.executions, schema.texts
 _FIELDS = tuple(Run.__dataclass_fields__)
 _TUPLES = ("tags", "argv")
+_STANDING = sa.select(
+    sa.select(schema.purged.c.run)
+    .where(schema.purged.c.run == sa.bindparam("id"))
+    .scalar_subquery(),
+    sa.select(_runs.c.edited).where(_runs.c.id == sa.bindparam("id")).scalar_subquery(),
+)
 
 
 def to_row(run: Run) -> dict[str, Any]:
@@ -32,12 +38,20 @@ def from_row(row: Any) -> Run:
     return Run(**{**values, **{name: tuple(values[name]) for name in _TUPLES}})
 
 
-def put(tx: Transaction, run: Run) -> None:
-    """Insert or update a run; keep its artifact when `run` names none, and what was edited."""
-    row = to_row(run)
+def standing(tx: Transaction, run_id: str) -> tuple[bool, dict[str, Any] | None]:
+    """Tell whether a run was purged, and what was edited of it by hand."""
+    row = tx.execute(_STANDING, {"id": run_id}).one()
+    return row[0] is not None, row[1]
+
+
+def put(tx: Transaction, run: Run, edited: dict[str, Any] | None, **columns: Any) -> None:
+    """Insert or update a run, but for what was `edited`; its artifact stays when it names none.
+
+    `columns` are those of the store's own that shall be set with it.
+    """
+    row = {**to_row(run), **columns}
     if run.artifact is None:
         del row["artifact"]
-    edited = tx.execute(sa.select(_runs.c.edited).where(_runs.c.id == run.id)).scalar()
     tx.upsert(_runs, [{**row, **(edited or {})}])
 
 

@@ -6,11 +6,13 @@ the trigrams of FTS5 or pg_trgm. The index only proposes; a comparison of the fo
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import UsageError
 from ..model.digest import digest_of
@@ -26,6 +28,9 @@ _OPERATORS = re.compile(r"[ \t]*([^\w\s])[ \t]*")
 _BLANKS = re.compile(r"[ \t]+")
 _UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
 _texts, _executions, _runs = schema.texts, schema.executions, schema.runs
+_IDS = sa.select(_texts.c.digest, _texts.c.id).where(
+    _texts.c.digest.in_(sa.bindparam("digests", expanding=True))
+)
 
 
 def fold(text: str) -> str:
@@ -46,7 +51,7 @@ def add_texts(tx: Transaction, texts: set[str], *, kept: bool) -> dict[str, int]
         ids = dict(_ids(tx, batch))
         new = [digest for digest in batch if digest not in ids]
         if new:
-            rows = [
+            rows: list[dict[str, Any]] = [
                 {
                     "digest": digest,
                     "text": by_digest[digest] if kept else None,
@@ -54,17 +59,24 @@ def add_texts(tx: Transaction, texts: set[str], *, kept: bool) -> dict[str, int]
                 }
                 for digest in new
             ]
-            insert = tx.insert(_texts).on_conflict_do_nothing(index_elements=["digest"])
-            tx.execute(insert, rows)
-            added = dict(_ids(tx, new))
+            added = {row[0]: row[1] for row in tx.execute(_add(tx.sqlite), rows)}
             if tx.sqlite:
                 tx.connection.exec_driver_sql(
                     "INSERT INTO texts_trigrams(rowid, folded) VALUES (?, ?)",
-                    [(added[row["digest"]], row["folded"]) for row in rows],  # type: ignore[index]
+                    [(added[row["digest"]], row["folded"]) for row in rows],
                 )
             ids |= added
+            if len(added) < len(new):  # PostgreSQL: another writer added some meanwhile
+                ids |= dict(_ids(tx, new))
         known |= {by_digest[digest]: ids[digest] for digest in batch}
     return known
+
+
+@functools.lru_cache(maxsize=2)
+def _add(lite: bool) -> Any:
+    insert: Any = sqlite.insert(_texts) if lite else postgresql.insert(_texts)
+    insert = insert.on_conflict_do_nothing(index_elements=["digest"])
+    return insert.returning(_texts.c.digest, _texts.c.id)
 
 
 def drop_unused_texts(tx: Transaction, among: Iterable[int]) -> None:
@@ -203,5 +215,4 @@ def _position(cursor: str | None) -> _Position | None:
 
 
 def _ids(tx: Transaction, digests: Iterable[str]) -> list[tuple[str, int]]:
-    query = sa.select(_texts.c.digest, _texts.c.id).where(_texts.c.digest.in_(list(digests)))
-    return [(row[0], row[1]) for row in tx.execute(query)]
+    return [(row[0], row[1]) for row in tx.execute(_IDS, {"digests": list(digests)})]

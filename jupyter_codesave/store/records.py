@@ -167,7 +167,7 @@ def _restore_run(
         f"{row['artifact']}:v{row['number']}": _restore_version(tx, row, run.id, None, move)
         for row in record["versions"]
     }
-    runs.put(tx, run.with_(artifact=names.get(run.artifact or "", run.artifact)))
+    runs.put(tx, run.with_(artifact=names.get(run.artifact or "", run.artifact)), None)
     columns = {name: record.get(name) for name in ("files", "missing", "deleted", "thinned")}
     runs.set_columns(
         tx,

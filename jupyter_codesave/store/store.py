@@ -150,23 +150,22 @@ class Store:
         dropped: list[str | None] = []
         with self.catalog.write() as tx:
             tx.keep_blobs()
-            if run is not None and journals.is_purged(tx, run.id):
+            purged, edited = runs.standing(tx, run.id) if run is not None else (False, None)
+            if purged:
                 run, executions, files, commit = None, (), None, {}
             needed = {
                 digests[name]: manifest
                 for name, manifest in commit.items()
                 if (last := versions.newest(tx, name)) is None or last.digest != digests[name]
             }
-            before = runs.columns(tx, run.id) if run else None
-            if saved and files_digest and (before is None or before["files"] != files_digest):
-                needed[files_digest] = saved
+            if saved and files_digest and run:
+                before = runs.columns(tx, run.id)
+                if before is None or before["files"] != files_digest:
+                    needed[files_digest] = saved
             self._require(tx, needed)
             if run is not None:
-                runs.put(tx, run)
-                if files is not None:
-                    runs.set_columns(
-                        tx, run.id, files=files_digest, missing=[list(each) for each in missing]
-                    )
+                own = {} if files is None else {"files": files_digest, "missing": list(missing)}
+                runs.put(tx, run, edited, **own)
             runs.put_executions(tx, executions)
             made = [
                 self._commit(tx, name, digests[name], manifest, run, aliases)
@@ -176,8 +175,8 @@ class Store:
                 if shown:
                     runs.set_printed(tx, run.id, shown)
                 if made:
-                    own = [v for v in made if v.artifact.startswith("source-")] or made
-                    runs.set_columns(tx, run.id, artifact=own[0].reference)
+                    first = [v for v in made if v.artifact.startswith("source-")] or made
+                    runs.set_columns(tx, run.id, artifact=first[0].reference)
                 if made or run.state != "running":
                     dropped.append(records.keep_run(tx, self.contents, run.id))
             if journal is not None:
@@ -464,9 +463,10 @@ class Store:
             )
 
     def _put_journal(self, tx: Transaction, state: JournalState) -> str | None:
-        row = journals.columns(tx, state.session)
-        digest = None
+        old = digest = None
         if state.sealed:
+            row = journals.columns(tx, state.session)
+            old = row["record"] if row else None
             if not state.digest:
                 state = JournalState(**{**vars(state), "digest": None})
             else:
@@ -478,7 +478,6 @@ class Store:
                     )
             digest = self.contents.put_record(records.dump(records.of_journal(state)))
         journals.put(tx, state, digest)
-        old = row["record"] if row else None
         return old if old != digest else None
 
     def _change(self, run_id: str, change: Callable[[Transaction], None]) -> None:

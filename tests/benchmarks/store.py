@@ -472,7 +472,7 @@ def fill(store: Store, count: int) -> None:
                     project=f"project{number // 10 % 50}",
                     notebook=f"/work/{number // 10 % 300}/book.ipynb",
                 )
-                runs.put(tx, run)
+                runs.put(tx, run, None)
                 for n in range(1, 11):
                     a, b, c = chance.choices(names, k=3)
                     source = (

@@ -32,7 +32,7 @@ WORDS = [
 
 def fill(catalog: Catalog, sources: list[str], run: str = "arun") -> None:
     with catalog.write() as tx:
-        runs.put(tx, Run(run, "name", "project", "kernel", "session", "2026-01-01T00:00:00Z"))
+        runs.put(tx, Run(run, "n", "p", "kernel", "s", "2026-01-01T00:00:00Z"), None)
         runs.put_executions(
             tx,
             [
