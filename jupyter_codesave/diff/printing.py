@@ -156,6 +156,8 @@ def _cell_body(
         return
     if base is None or head is None or "outputs" in fields:
         old, new = output_lines(base), output_lines(head)
+        if old == new:
+            old, new = output_lines(base, every=True), output_lines(head, every=True)
         if old or new:
             yield Text("output", style="dim italic")
             yield from changed_lines(old, new)

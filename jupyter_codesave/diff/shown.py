@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from html import unescape
 from typing import Any, NamedTuple
 
 from rich.text import Text
@@ -24,6 +25,10 @@ LONGEST = 400  # characters of a line that are printed
 MOST_LINES = 200  # lines of one side of a change that are printed
 
 _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)", re.DOTALL)
+_HIDDEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_LINE_END = re.compile(r"</(tr|p|div|li|h\d|pre)\s*>|<br\b[^>]*>", re.IGNORECASE)
+_CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -59,8 +64,11 @@ def _lines(text: str) -> list[Line]:
     return [Line(clean(line), line) for line in text.splitlines()]
 
 
-def output_lines(cell: Json | None) -> list[Line]:
-    """The outputs of a cell as text, other values than text by type and size."""
+def output_lines(cell: Json | None, *, every: bool = False) -> list[Line]:
+    """The outputs of a cell as text, other values than text by type and size.
+
+    Of one value in several MIME types the one that reads best is shown, or `every` one.
+    """
     lines: list[Line] = []
     for output in (cell or {}).get("outputs", ()):
         if output["output_type"] == "stream":
@@ -69,21 +77,35 @@ def output_lines(cell: Json | None) -> list[Line]:
             lines += _lines(plain(_ANSI.sub("", "\n".join(output["traceback"]))))
         else:
             lines += _values(output["data"])
+            if every:
+                lines += [_summary(mime, data) for mime, data in sorted(output["data"].items())]
     return lines
 
 
 def _values(data: Json) -> Iterator[Line]:
+    text = data.get("text/plain")
+    is_object = text is None or (text.startswith("<") and text.endswith(">"))
     images = [mime for mime in data if mime.startswith("image/")]
     if images:
         for mime in images:
             yield _summary(mime, data[mime])
-    elif "text/plain" in data:
-        yield from _lines(plain(data["text/plain"]))
+    elif is_object and isinstance(html := data.get("text/html"), str):
+        yield from _lines(_text_of(html))
+    elif text is not None:
+        yield from _lines(plain(text))
     elif "text/markdown" in data:
         yield from _lines(data["text/markdown"])
     else:
         for mime in sorted(data):
             yield _summary(mime, data[mime])
+
+
+def _text_of(html: str) -> str:
+    """The words of HTML, a row of a table on a line of its own."""
+    html = _HIDDEN.sub("", html)
+    html = _CELL_END.sub("  ", _LINE_END.sub("\n", html))
+    lines = unescape(_TAG.sub("", html)).splitlines()
+    return "\n".join(line.strip() for line in lines if line.strip())
 
 
 def _summary(mime: str, value: Any) -> Line:
@@ -98,7 +120,7 @@ def changed_lines(base: Sequence[Line], head: Sequence[Line]) -> Iterator[Text]:
     work = Work(STEPS)
     blocks = matching_blocks([line.key for line in base], [line.key for line in head], work)
     if len(blocks) == 1 and blocks[0][2] == len(base) == len(head):
-        yield Text("  only line endings or attachments differ", style="dim")
+        yield Text("  only what is not shown differs: line endings, attachments", style="dim")
         return
     done = 0
     for i0, i1, j0, j1 in gaps(blocks, len(base), len(head)):

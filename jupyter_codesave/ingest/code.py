@@ -36,8 +36,10 @@ def newest(versions: Iterable[Version]) -> Version:
 def run_title(run: Run) -> str:
     """Title a run so that a person knows it: `analysis.ipynb · Tue 14:02 · 37 cells`."""
     moment = datetime.fromisoformat(run.started.replace("Z", "+00:00")).astimezone()
+    file = Path(run.notebook or run.program or run.name)
+    name = [] if run.name in (file.name, file.stem) else [run.name]
     cells = f"{run.executions} cell" + ("" if run.executions == 1 else "s")
-    return f"{run.name} · {moment:%a %H:%M} · {cells}"
+    return " · ".join([file.name, *name, f"{moment:%a %H:%M}", cells])
 
 
 def in_memory(

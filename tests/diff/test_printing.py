@@ -72,6 +72,25 @@ def test_outputs_are_text_and_not_json() -> None:
     assert "{" not in text
 
 
+def rich_table(rows: str, plain: str = "<IPython.core.display.HTML object>") -> dict[str, Any]:
+    data = {"text/html": f"<style>td {{}}</style><table>{rows}</table>", "text/plain": plain}
+    return {"output_type": "display_data", "metadata": {}, "data": data}
+
+
+def test_an_html_table_is_printed_row_by_row() -> None:
+    old = rich_table("<tr><th>a</th><th>b</th></tr><tr><td>1</td><td>&lt;2</td></tr>")
+    new = rich_table("<tr><th>a</th><th>b</th></tr><tr><td>1</td><td>&lt;3</td></tr>")
+    text = printed([code_cell("t", old)], [code_cell("t", new)])
+    assert "- 1  <2" in text
+    assert "+ 1  <3" in text
+    assert "<td>" not in text
+
+
+def test_what_differs_only_in_another_form_is_named_by_its_type() -> None:
+    old, new = rich_table("<tr><td>1</td></tr>", "same"), rich_table("<tr><td>22</td></tr>", "same")
+    assert "text/html" in printed([code_cell("t", old)], [code_cell("t", new)])
+
+
 def test_a_terminal_is_told_nothing_by_what_is_stored() -> None:
     evil = "\x1b]0;title\x07\x1b[2Jgone \x9b31m \u202e reversed"
     error = {"output_type": "error", "ename": "E", "evalue": evil, "traceback": [evil]}
