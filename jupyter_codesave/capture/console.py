@@ -25,6 +25,7 @@ class Console:
         """`key()` names the execution that prints now, None when nothing is to be recorded."""
         self.recorder, self.key = recorder, key
         self.quiet = threading.local()
+        self.through: Any = None  # the Descriptors of a terminal
         self.lock = threading.RLock()
         self.last: _Stream | None = None
         self._streams: dict[str, _Stream] = {}
@@ -129,7 +130,13 @@ class _Stream:
                 self._stream.write = self._write
 
     def write(self, string: str) -> Any:
-        written = self._write(string)
+        through = self._console.through
+        if through is not None and through.write(
+            self.name, string, self._stream.encoding, self._stream.errors
+        ):
+            written: Any = len(string)
+        else:
+            written = self._write(string)
         try:
             if string and isinstance(string, str) and os.getpid() == self._pid:
                 self._note(string)

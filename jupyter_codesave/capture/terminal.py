@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
+import sys
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 from .console import Console
@@ -20,6 +23,7 @@ class Terminal:
         self._current: str | None = None
         self._count = 0
         self._wrapped: list[tuple[Any, str]] = []
+        self._input: Any = None
         recorder.calling = self._calling
 
     def install(self) -> None:
@@ -32,7 +36,7 @@ class Terminal:
         self._wrap(shell, "_showtraceback", self._showtraceback)
         self._wrap(shell.display_pub, "publish", self._publish)
         self._wrap(shell.display_pub, "clear_output", self._clear_output)
-        self._wrap(shell.displayhook, "write_output_prompt", self._silently)
+        self._wrap(shell.displayhook, "write_output_prompt", self._prompt)
         self._wrap(shell.displayhook, "finish_displayhook", self._silently)
         self._wrap(shell.displayhook, "write_format_data", self._write_format_data)
 
@@ -42,6 +46,8 @@ class Terminal:
         self._shell.events.unregister("post_run_cell", self._post_run_cell)
         for owner, name in self._wrapped:
             owner.__dict__.pop(name, None)
+        if self._input is not None:
+            builtins.input = self._input
         self._wrapped.clear()
         self.console.remove()
 
@@ -75,6 +81,29 @@ class Terminal:
             self._recorder.guarded(self.console.install)
         return original(*args, **kwargs)
 
+    def _watch_descriptors(self) -> None:
+        """From the first recorded cell on, see what is printed past Python; if that can be."""
+        if self.console.through is not None or sys.platform == "win32":
+            return
+        from .descriptors import Descriptors
+
+        try:
+            self.console.through = Descriptors(self.console.text)
+        except (OSError, ValueError, AttributeError):
+            return
+        self._input, builtins.input = builtins.input, self._ask
+
+    def _ask(self, prompt: Any = "") -> Any:
+        """What is typed at a prompt is not printed, and not kept."""
+        key = self._key()
+        with self.console.through.hushed(), self.console.silence():
+            answer = self._input(prompt)
+        recorder = self._recorder
+        if key is not None and recorder.keeps(key):
+            kept = answer if recorder.switch.value("input_answers") else None
+            recorder.event("stdin", key=key, prompt=str(prompt), answer=kept)
+        return answer
+
     def _pre_run_cell(self, info: Any = None) -> None:
         self._recorder.guarded(self._begin, info)
 
@@ -87,6 +116,9 @@ class Terminal:
         if not self._recorder.begin(key, info.raw_cell, {}, None):
             return
         self._current = key
+        self._watch_descriptors()
+        if self.console.through is not None:
+            self.console.through.begin()
         self._recorder.opened(
             key,
             source=info.raw_cell,
@@ -108,6 +140,8 @@ class Terminal:
     def _end(self, result: Any) -> None:
         if self._info is None or (result is not None and result.info is not self._info):
             return
+        if self.console.through is not None:
+            self.console.through.end()
         self.console.flush()
         key, self._info, self._current = self._current, None, None
         if key is not None:
@@ -131,6 +165,12 @@ class Terminal:
     def _silently(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         with self.console.silence():
             return original(*args, **kwargs)
+
+    def _prompt(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        """`Out[1]:` goes to the descriptor itself where prompt_toolkit draws it."""
+        through = self.console.through
+        with through.hushed() if through is not None else nullcontext():
+            return self._silently(original, *args, **kwargs)
 
     def _write_format_data(self, original: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
         self._recorder.guarded(self._result, data, *args)
