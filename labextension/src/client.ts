@@ -91,6 +91,11 @@ export class CodeSaveClient {
     return (await this.request('GET', `artifacts/${place.join('/')}`)).blob();
   }
 
+  /** To be told of a save by hand, so that the notebook's running run gets a version. */
+  async saveVersion(notebook: string): Promise<void> {
+    await this.send('POST', 'versions', { notebook });
+  }
+
   diff(
     base: string,
     head: string,

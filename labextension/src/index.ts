@@ -3,6 +3,7 @@ import { comparer } from './plugins/comparer';
 import { history } from './plugins/history';
 import { notebook } from './plugins/notebook';
 import { recording } from './plugins/recording';
+import { saves } from './plugins/saves';
 import { service } from './plugins/service';
 import { settings } from './plugins/settings';
 import { viewer } from './plugins/viewer';
@@ -14,7 +15,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   viewer,
   comparer,
   recording,
-  notebook
+  notebook,
+  saves
 ];
 
 export default plugins;
