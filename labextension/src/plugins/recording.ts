@@ -8,7 +8,7 @@ import { bytes } from '../model/titles';
 import { ICodeSave } from '../tokens';
 import { RecordingStatus, recordingWords } from '../widgets/status';
 
-/** Says in the status bar whether the open notebook is recorded, and switches it. */
+/** Says in the status bar, in Notebook 7 beside the menu, whether the open notebook is recorded, and switches it. */
 export const recording: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-codesave:recording',
   description: 'Shows whether the open notebook is being recorded.',
@@ -53,11 +53,17 @@ export const recording: JupyterFrontEndPlugin<void> = {
 
     const item = new RecordingStatus(model, notebook, () => void explain(), trans);
     tracker?.currentChanged.connect(() => item.follow());
-    statusBar?.registerStatusItem('jupyter-codesave:recording', {
-      item,
-      align: 'left',
-      rank: 20
-    });
+    if (statusBar) {
+      statusBar.registerStatusItem('jupyter-codesave:recording', {
+        item,
+        align: 'left',
+        rank: 20
+      });
+    } else {
+      // Notebook 7 has no status bar: beside the kernel's state, right of the menu.
+      item.id = 'codesave-status';
+      app.shell.add(item, 'menu', { rank: 10_005 });
+    }
 
     app.commands.addCommand(CommandIDs.toggleRecording, {
       label: () =>
