@@ -1,7 +1,16 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { IRun } from '../tokens';
-import { bytes, codeName, duration, givenName, runTitle, when } from './titles';
+import {
+  bytes,
+  codeName,
+  dayAndTime,
+  duration,
+  givenName,
+  runTitle,
+  sameMinute,
+  when
+} from './titles';
 
 const now = new Date(2026, 10, 20, 15, 0);
 
@@ -33,6 +42,7 @@ test('a name that a person gave is part of the title', () => {
 test('a name that is only the id or the notebook is not a given name', () => {
   assert.equal(givenName(run({ name: '1a2b3c4d' })), null);
   assert.equal(givenName(run({ name: 'analysis.ipynb' })), null);
+  assert.equal(givenName(run({ name: 'analysis' })), null);
 });
 
 test('code without a notebook is called by its program, then by its project', () => {
@@ -44,6 +54,20 @@ test('today has no day, this week a weekday, other years a year', () => {
   assert.equal(when(new Date(2026, 10, 20, 9, 5).toISOString(), now, 'en-GB'), '09:05');
   assert.equal(when(new Date(2026, 2, 12, 9, 5).toISOString(), now, 'en-GB'), '12 Mar 09:05');
   assert.match(when(new Date(2024, 2, 12, 9, 5).toISOString(), now, 'en-GB'), /12 Mar 2024/);
+});
+
+test('under its notebook a run is called by its day and time', () => {
+  const today = new Date(2026, 10, 20, 14, 46, 12).toISOString();
+  assert.equal(dayAndTime(today, false, now, 'en-GB'), 'Today 14:46');
+  assert.equal(dayAndTime(today, true, now, 'en-GB'), 'Today 14:46:12');
+  assert.equal(dayAndTime(run().started, false, now, 'en-GB'), 'Tue 14:02');
+});
+
+test('seconds are needed by the runs that share a minute alone', () => {
+  const at = (id: string, minute: number, second: number) =>
+    run({ id, started: new Date(2026, 10, 20, 14, minute, second).toISOString() });
+  const shared = sameMinute([at('a', 46, 12), at('b', 46, 59), at('c', 47, 0)]);
+  assert.deepEqual([...shared], ['a', 'b']);
 });
 
 test('durations and sizes are said in the unit that fits', () => {

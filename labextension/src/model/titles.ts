@@ -11,9 +11,13 @@ export function codeName(run: IRun): string {
 }
 
 /** "14:02" today, "Tue 14:02" within six days, "12 Mar 14:02" this year, else with the year. */
-export function when(iso: string, now = new Date(), locale?: string): string {
+export function when(iso: string, now = new Date(), locale?: string, seconds = false): string {
   const time = new Date(iso);
-  const clock = time.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+  const clock = time.toLocaleTimeString(locale, {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: seconds ? '2-digit' : undefined
+  });
   if (time.toDateString() === now.toDateString()) {
     return clock;
   }
@@ -24,6 +28,32 @@ export function when(iso: string, now = new Date(), locale?: string): string {
   const year = time.getFullYear() === now.getFullYear() ? undefined : 'numeric';
   const date = time.toLocaleDateString(locale, { day: 'numeric', month: 'short', year });
   return `${date} ${clock}`;
+}
+
+/** "Today 14:02", "Tue 14:02" …; with seconds where the minute does not tell two runs apart. */
+export function dayAndTime(
+  iso: string,
+  seconds = false,
+  now = new Date(),
+  locale?: string
+): string {
+  const words = when(iso, now, locale, seconds);
+  if (new Date(iso).toDateString() !== now.toDateString()) {
+    return words;
+  }
+  const today = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(0, 'day');
+  return `${today.charAt(0).toLocaleUpperCase(locale)}${today.slice(1)} ${words}`;
+}
+
+/** The ids of those runs that started in the same minute as another of `runs`. */
+export function sameMinute(runs: readonly IRun[]): Set<string> {
+  const minutes = new Map<number, IRun[]>();
+  for (const run of runs) {
+    const minute = Math.floor(Date.parse(run.started) / 60_000);
+    minutes.set(minute, [...(minutes.get(minute) ?? []), run]);
+  }
+  const shared = [...minutes.values()].filter(others => others.length > 1);
+  return new Set(shared.flat().map(({ id }) => id));
 }
 
 /** "0.4 s", "12 s", "3 min 05 s", "2 h 10 min"; milliseconds in. */
@@ -57,7 +87,9 @@ export function bytes(size: number): string {
 /** The name a person gave the run, or null where it is only the machine's own. */
 export function givenName(run: IRun): string | null {
   const name = run.name?.trim();
-  const own = [run.id, run.notebook, run.program, codeName(run)];
+  const file = codeName(run);
+  const stem = file.replace(/\.\w+$/, '');
+  const own = [run.id, run.notebook, run.program, file, stem];
   return name && !own.includes(name) ? name : null;
 }
 

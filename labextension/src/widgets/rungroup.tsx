@@ -4,7 +4,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 import { CommandIDs } from '../commands';
 import type { IRunGroup, RunsModel } from '../model/runs';
-import { cellCount, givenName, runTitle, when } from '../model/titles';
+import { cellCount, dayAndTime, givenName, runTitle, sameMinute } from '../model/titles';
 import type { IRun } from '../tokens';
 import { moveFocus } from './listkeys';
 
@@ -20,6 +20,7 @@ interface IGroupProps {
 export function RunGroup({ group, first, model, commands, trans }: IGroupProps): JSX.Element {
   const [open, setOpen] = React.useState(true);
   const Caret = open ? caretDownIcon : caretRightIcon;
+  const seconds = sameMinute(group.runs);
   const reachable = group.runs.find(run => model.selection.includes(run.id)) ?? group.runs[0];
   return (
     <section className="codesave-RunGroup" aria-label={group.title}>
@@ -41,6 +42,7 @@ export function RunGroup({ group, first, model, commands, trans }: IGroupProps):
             <RunRow
               key={run.id}
               run={run}
+              seconds={seconds.has(run.id)}
               selected={model.selection.includes(run.id)}
               reachable={run === reachable}
               model={model}
@@ -56,6 +58,8 @@ export function RunGroup({ group, first, model, commands, trans }: IGroupProps):
 
 interface IRowProps {
   run: IRun;
+  /** Whether another run of the group started in the same minute. */
+  seconds: boolean;
   selected: boolean;
   reachable: boolean;
   model: RunsModel;
@@ -63,7 +67,8 @@ interface IRowProps {
   trans: TranslationBundle;
 }
 
-function RunRow({ run, selected, reachable, model, commands, trans }: IRowProps): JSX.Element {
+function RunRow(props: IRowProps): JSX.Element {
+  const { run, seconds, selected, reachable, model, commands, trans } = props;
   const open = () => void commands.execute(CommandIDs.openSession, { run: run.id });
   const onKeyDown = (event: React.KeyboardEvent) => {
     const todo: Record<string, () => unknown> = {
@@ -92,8 +97,8 @@ function RunRow({ run, selected, reachable, model, commands, trans }: IRowProps)
     >
       <span className="codesave-Run-state" aria-hidden="true" />
       <span className="codesave-Run-title">
+        <span>{dayAndTime(run.started, seconds)}</span>
         {givenName(run) && <strong>{givenName(run)}</strong>}
-        <span>{when(run.started)}</span>
       </span>
       {run.tags.length > 0 && (
         <span className="codesave-Run-tags">
