@@ -130,19 +130,18 @@ class _Stream:
                 self._stream.write = self._write
 
     def write(self, string: str) -> Any:
-        through = self._console.through
-        if through is not None and through.write(
-            self.name, string, self._stream.encoding, self._stream.errors
-        ):
-            written: Any = len(string)
-        else:
-            written = self._write(string)
+        """Note, then write: what was seen is kept, whatever happens next."""
         try:
             if string and isinstance(string, str) and os.getpid() == self._pid:
                 self._note(string)
         except Exception as error:
             self._console.recorder.note_fault(error)
-        return written
+        through = self._console.through
+        if through is not None and through.write(
+            self.name, string, self._stream.encoding, self._stream.errors
+        ):
+            return len(string)
+        return self._write(string)
 
     def _note(self, string: str) -> None:
         console = self._console

@@ -1,0 +1,459 @@
+"""Plain scripts: the program, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.capture.journals import (
+    all_events,
+    cells,
+    fold,
+    is_anywhere,
+    journal_paths,
+    text_of,
+    the_journal,
+)
+from tests.conftest import isolated, wait_until
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a program: `run("train.py", "source", "argument", NAME="value")`."""
+    (tmp_path / "work").mkdir()
+
+    def run_program(
+        name: str, source: str, *arguments: str, cwd: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        program = tmp_path / "work" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(source, "utf-8")
+        return subprocess.run(
+            [sys.executable, str(program), *arguments],
+            env={**isolated(tmp_path), **more},
+            cwd=cwd or tmp_path / "work",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run_program
+
+
+def spooled(data: Path, digest: str) -> bytes:
+    name = digest.removeprefix("sha256:")
+    return (data / "spool" / name[:2] / name[2:]).read_bytes()
+
+
+def code_of(data: Path) -> dict[str, bytes]:
+    """Give the program and modules that the journal names."""
+    found = {}
+    for event in all_events(the_journal(data), "code"):
+        for entry in event["files"]:
+            found[entry["path"]] = spooled(data, entry["digest"])
+    return found
+
+
+def test_a_script_that_does_not_ask_is_not_recorded(run: Run, data: Path) -> None:
+    done = run("train.py", "import jupyter_codesave\nprint(jupyter_codesave.run)")
+    assert done.stdout == "None\n"
+    assert not data.exists()
+
+
+def test_program_output_config_and_arguments_are_kept(run: Run, data: Path) -> None:
+    source = (
+        "import sys, jupyter_codesave as codesave\n"
+        "run = codesave.init(project='mnist', name='first', config={'lr': 0.1}, notes='n',\n"
+        "                    tags=['a'])\n"
+        "print('training'); print('careful', file=sys.stderr)\n"
+        "run.config.epochs = 3; run.config['lr'] = 0.2\n"
+        "assert codesave.run is run and codesave.config.lr == 0.2\n"
+        "run.finish()\n"
+        "assert run.state == 'finished' and codesave.run is None\n"
+        "print('after')\n"
+    )
+    done = run("train.py", source, "--lr", "0.1", "--api-key=CANARY", "--token", "CANARY")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "training\nafter\n"
+    assert done.stderr == "careful\n"
+    path = the_journal(data)
+    (folded,) = fold(path).runs.values()
+    assert folded.fields["project"] == "mnist"
+    assert folded.fields["name"] == "first"
+    assert folded.fields["config"] == {"lr": 0.2, "epochs": 3}
+    assert folded.fields["argv"][1:] == ["--lr", "0.1", "--api-key=****", "--token", "****"]
+    (cell,) = cells(path)
+    assert cell["source"] == source
+    assert text_of(cell["outputs"]) == "training\n"
+    assert text_of(cell["outputs"], "stderr") == "careful\n"
+    assert code_of(data) == {"train.py": source.encode()}
+    assert folded.environment["packages"]["pytest"]
+    assert not is_anywhere(data, "CANARY")
+
+
+def test_an_exception_is_a_crash_with_its_traceback(run: Run, data: Path) -> None:
+    done = run(
+        "train.py",
+        "import jupyter_codesave as codesave\ncodesave.init()\nprint('x')\nraise OSError('gone')",
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("OSError: gone") == 1
+    path = the_journal(data)
+    (end,) = all_events(path, "run-end")
+    assert (end["ended_by"], end["exit_code"]) == ("error", 1)
+    assert "OSError: gone" in end["error"]
+    (cell,) = cells(path)
+    assert [o["output_type"] for o in cell["outputs"]] == ["stream", "error"]
+    assert cell["metadata"]["codesave"]["status"] == "error"
+
+
+def test_the_exit_code_is_kept(run: Run, data: Path) -> None:
+    run("t.py", "import sys, jupyter_codesave as c\nc.init()\nsys.exit(3)")
+    (end,) = all_events(the_journal(data), "run-end")
+    assert end["exit_code"] == 3
+
+
+def test_a_with_block_that_fails_is_a_crashed_run_of_a_program_that_goes_on(
+    run: Run, data: Path
+) -> None:
+    done = run(
+        "t.py",
+        "import jupyter_codesave as c\n"
+        "try:\n"
+        "    with c.init() as run:\n"
+        "        raise KeyError('k')\n"
+        "except KeyError:\n"
+        "    print(run.state)\n"
+        "with c.init() as second: pass\n"
+        "print(second.state)\n",
+    )
+    assert done.stdout.split() == ["crashed", "finished"]
+    first, second = all_events(the_journal(data), "run-end")
+    assert "KeyError: 'k'" in first["error"]
+    assert (first["ended_by"], second["ended_by"]) == ("error", "finish")
+
+
+def test_a_second_init_finishes_the_first(run: Run, data: Path) -> None:
+    done = run(
+        "t.py",
+        "import jupyter_codesave as c\n"
+        "a = c.init(); print('one'); b = c.init(); print('two')\n"
+        "print(a.state, b.state)\n",
+    )
+    assert done.stdout.splitlines()[-1] == "finished running"
+    first, second = cells(the_journal(data))
+    assert text_of(first["outputs"]) == "one\n"
+    assert text_of(second["outputs"]) == "two\nfinished running\n"
+
+
+def test_a_script_ended_by_a_signal_says_no_word_and_its_prints_are_there(
+    tmp_path: Path, data: Path
+) -> None:
+    code = (
+        "import time, jupyter_codesave as c\nc.init()\nprint('alive', flush=True)\ntime.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=isolated(tmp_path),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"alive\n"
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    process.stdout.close()
+    path = the_journal(data)
+    assert all_events(path, "session-end") == []
+    (cell,) = cells(path, dead=True)
+    assert text_of(cell["outputs"]) == "alive\n"
+
+
+def test_a_module_run_with_m_and_its_package_are_kept(tmp_path: Path, data: Path) -> None:
+    package = tmp_path / "work" / "pkg"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "helper.py").write_text("value = 1\n")
+    (package / "mod.py").write_text(
+        "import jupyter_codesave as c\nfrom . import helper\nc.init()\nprint(helper.value)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-m", "pkg.mod"],
+        env=isolated(tmp_path),
+        cwd=tmp_path / "work",
+        check=True,
+        timeout=60,
+    )
+    assert sorted(code_of(data)) == ["pkg/__init__.py", "pkg/helper.py", "pkg/mod.py"]
+
+
+def test_a_program_outside_of_the_working_directory_is_kept(
+    run: Run, data: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "unrelated.py").write_text("")
+    run("t.py", "import jupyter_codesave as c; c.init()", cwd=elsewhere)
+    assert sorted(code_of(data)) == ["t.py"]
+
+
+def test_own_modules_are_kept_and_installed_ones_are_not(run: Run, data: Path) -> None:
+    run(
+        "src/t.py",
+        "import json, sys, traitlets\n"
+        "open('src/own.py', 'w').write('a = 1')\n"
+        "import own\n"
+        "import jupyter_codesave as c; c.init()\n"
+        "open('src/later.py', 'w').write('b = 1')\n"
+        "import later\n",
+    )
+    assert sorted(code_of(data)) == ["src/later.py", "src/own.py", "src/t.py"]
+
+
+def test_workers_and_other_ranks_make_no_run(run: Run, data: Path) -> None:
+    source = "import jupyter_codesave as c\nrun = c.init()\nprint(run.state, run.reason)\n"
+    done = run("t.py", source, RANK="1", WORLD_SIZE="2")
+    assert done.stdout == "off RANK is 1; rank 0 has the run\n"
+    assert not data.exists()
+    assert run("t.py", source, RANK="0").stdout.startswith("running")
+    the_journal(data)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_of_multiprocessing_make_no_run(method: str, run: Run, data: Path) -> None:
+    done = run(
+        "t.py",
+        "import multiprocessing as mp, jupyter_codesave as c\n"
+        "def work(n):\n"
+        "    print('child', c.init().state)\n"
+        "if __name__ == '__main__':\n"
+        "    run = c.init()\n"
+        f"    p = mp.get_context('{method}').Process(target=work, args=(1,))\n"
+        "    p.start(); p.join()\n"
+        "    print('parent', run.state)\n",
+    )
+    assert sorted(done.stdout.splitlines()) == ["child off", "parent running"]
+    assert len(journal_paths(data)) == 1
+    assert len(fold(the_journal(data)).runs) == 1
+
+
+def test_a_forked_child_that_exits_normally_does_not_end_the_run(run: Run, data: Path) -> None:
+    run(
+        "t.py",
+        "import os, sys, jupyter_codesave as c\n"
+        "run = c.init()\n"
+        "if os.fork() == 0:\n"
+        "    print('in the child'); sys.exit(5)\n"
+        "os.wait()\n"
+        "print('in the parent')\n",
+    )
+    (end,) = all_events(the_journal(data), "run-end")
+    assert end["exit_code"] == 0
+    assert "in the parent" in text_of(cells(the_journal(data))[0]["outputs"])
+
+
+def test_off_by_the_environment_wins_over_an_explicit_init(run: Run, data: Path) -> None:
+    done = run(
+        "t.py",
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "import jupyter_codesave as c\n"
+        "run = c.init(settings=c.Settings(capture='all')); print('CANARY')\n"
+        "print(run.state, run.save('t.py'), run.log_code('.'))\n",
+        CODESAVE="off",
+    )
+    assert done.stdout.splitlines()[1] == "off [] None"
+    assert not data.exists() or not is_anywhere(data, "CANARY")
+
+
+def test_sources_only_keeps_the_program_and_not_what_it_prints(run: Run, data: Path) -> None:
+    run(
+        "t.py",
+        "import jupyter_codesave as c\n"
+        "c.init(settings=c.Settings(capture='sources'))\nprint('CAN' 'ARY' * 1)\n",
+    )
+    assert not is_anywhere(data, "CANARY")
+    assert "init" in cells(the_journal(data))[0]["source"]
+
+
+def test_a_bad_setting_is_told_with_its_name_and_place(run: Run) -> None:
+    done = run("t.py", "import jupyter_codesave as c; c.init(settings={'capture': 'most'})")
+    assert "capture" in done.stderr
+    assert "most" in done.stderr
+    done = run("t.py", "import jupyter_codesave as c; c.init()", CODESAVE_DURABILITY="forever")
+    assert "durability" in done.stderr
+    assert "the environment" in done.stderr
+
+
+def test_the_scheduler_and_the_host_are_kept(run: Run, data: Path) -> None:
+    run("t.py", "import jupyter_codesave as c; c.init()", SLURM_JOB_ID="4711", SLURM_PROCID="0")
+    (session,) = all_events(the_journal(data), "session")
+    assert session["scheduler_job"] == "4711"
+    assert session["host"]
+    assert session["pid"] > 0
+    assert session["kind"] == "script"
+
+
+BEFORE_AND_AFTER: dict[str, str] = {
+    "training": """
+import argparse
+import {module} as wandb
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+args = parser.parse_args([])
+run = wandb.init(project="demo", entity="me", config=args, job_type="train", reinit=True)
+for step in range(3):
+    wandb.log({{"loss": 1 / (step + 1)}}, step=step)
+with open("model.txt", "w") as file:
+    file.write("weights")
+wandb.save("model.txt")
+wandb.config.update({{"epochs": 3}}, allow_val_change=True)
+print(wandb.config.lr, wandb.config["epochs"])
+wandb.finish()
+""",
+    "code": """
+import {module} as wandb
+
+with wandb.init(project="demo", settings=wandb.Settings(code_dir=".")) as run:
+    run.log_code(".", include_fn=lambda path: path.endswith(".py"))
+    print(run.id, run.name, run.project, run.dir)
+""",
+    "sweep": """
+import {module} as wandb
+
+for seed in range(3):
+    run = wandb.init(project="demo", name=f"seed-{{seed}}", config={{"seed": seed}}, tags=["s"])
+    run.log({{"x": seed}})
+    run.finish(exit_code=0)
+assert wandb.run is None
+""",
+}
+
+
+@pytest.mark.parametrize("name", sorted(BEFORE_AND_AFTER))
+def test_programs_written_for_wandb_run_with_the_import_changed(
+    name: str, run: Run, data: Path
+) -> None:
+    done = run(f"{name}.py", BEFORE_AND_AFTER[name].format(module="jupyter_codesave"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("log() does nothing") <= 1
+    runs = fold(the_journal(data)).runs.values()
+    assert all(folded.end and folded.end["exit_code"] == 0 for folded in runs)
+    assert len(runs) == (3 if name == "sweep" else 1)
+
+
+def test_importing_and_doing_nothing_leaves_no_thread_and_no_file(run: Run, data: Path) -> None:
+    done = run(
+        "t.py",
+        "import threading, sys, jupyter_codesave\n"
+        "heavy = {'traitlets', 'sqlite3', 'numpy', 'zmq'} & set(sys.modules)\n"
+        "print(threading.active_count(), heavy)\n",
+    )
+    assert done.stdout == "1 set()\n"
+    assert not data.exists()
+
+
+def live(tmp_path: Path, body: str) -> subprocess.Popen[bytes]:
+    """Start a script that saves `state.txt` live and goes on with `body`."""
+    (tmp_path / "state.txt").write_text("0")
+    code = (
+        "import os, time, jupyter_codesave as c\n"
+        "run = c.init(); run.save('state.txt')\n"
+        f"print('ready', flush=True)\n{body}\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=isolated(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize("body", ["time.sleep(600)", "while True: pass", "sum(range(10**12))"])
+def test_live_files_survive_a_kill_of_the_script(body: str, tmp_path: Path, data: Path) -> None:
+    process = live(tmp_path, body)
+    assert process.stdout is not None
+    process.stdout.readline()
+    (tmp_path / "state.txt").write_text("the last state")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    path = the_journal(data)
+
+    def kept() -> Any:
+        return [spooled(data, event["digest"]) for event in all_events(path, "file")]
+
+    wait_until(lambda: kept()[-1:] == [b"the last state"], "the sidecar's last word")
+
+
+def test_each_settled_state_of_a_live_file_is_kept(tmp_path: Path, data: Path) -> None:
+    process = live(tmp_path, "time.sleep(600)")
+    assert process.stdout is not None
+    process.stdout.readline()
+    path = the_journal(data)
+    for state in ("one", "two"):
+        (tmp_path / "state.txt").write_text(state)
+
+        def kept(wanted: bytes = state.encode()) -> bool:
+            digests = [event["digest"] for event in all_events(path, "file")]
+            return wanted in [spooled(data, digest) for digest in digests]
+
+        wait_until(kept, f"the state {state!r} in the journal")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_the_journal_stays_locked_until_the_sidecar_is_done(tmp_path: Path, data: Path) -> None:
+    import fcntl
+
+    process = live(tmp_path, "time.sleep(600)")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+    def is_free() -> bool:
+        with the_journal(data).open("r+b") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        return True
+
+    wait_until(is_free, "the end of the sidecar")
+    assert [event["path"] for event in all_events(the_journal(data), "file")][-1:] == ["state.txt"]
+
+
+def test_a_second_copy_of_the_pipe_in_a_forked_child_keeps_nothing_waiting(
+    tmp_path: Path, data: Path
+) -> None:
+    process = live(
+        tmp_path,
+        "child = os.fork()\nif child == 0:\n    time.sleep(30); os._exit(0)\n"
+        "print(child, flush=True); time.sleep(600)",
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    child = int(process.stdout.readline())
+    (tmp_path / "state.txt").write_text("after the fork")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+    def kept() -> bool:
+        files = all_events(the_journal(data), "file")
+        return bool(files) and spooled(data, files[-1]["digest"]) == b"after the fork"
+
+    try:
+        wait_until(kept, "the sidecar's last word", 15)
+    finally:
+        os.kill(child, signal.SIGKILL)
