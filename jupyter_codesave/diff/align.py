@@ -153,6 +153,8 @@ class _Sides:
         if not rows or not columns:
             return []
         pairs = len(rows) * len(columns)
+        if pairs == 1 and self.was_filled(rows[0], columns[0]):
+            return [(rows[0], columns[0])]
         enough = ALIKE_ALONE if pairs == 1 else ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
         links = []
         for i, j in worth_comparing(a, b, rows, columns, self.work):
@@ -160,6 +162,13 @@ class _Sides:
             if alike >= ALIKE_ELSEWHERE or (alike >= enough and not self.differ_by_id(i, j)):
                 links.append(Link(i, j, alike * min(a.mass(i), b.mass(j))))
         return heaviest_chain(links)
+
+    def was_filled(self, i: int, j: int) -> bool:
+        """An empty cell and the one in its place: it was filled, or emptied."""
+        a, b = self.a, self.b
+        if a.types[i] != b.types[j] or self.differ_by_id(i, j):
+            return False
+        return not (a.cells[i]["source"].strip() and b.cells[j]["source"].strip())
 
     def differ_by_id(self, i: int, j: int) -> bool:
         """Do ids say that these are two cells?"""

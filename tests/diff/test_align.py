@@ -140,3 +140,9 @@ def test_new_ids_alone_change_no_pair() -> None:
     cells = some_notebook(rng, 30)["cells"]
     head = [{**cell, "id": fresh_id(rng)} for cell in cells]
     assert aligned(cells, head).pairs == [(n, n) for n in range(30)]
+
+
+def test_an_empty_cell_that_was_filled_in_its_place_is_the_same_cell() -> None:
+    ends = code_cell("a = 1"), code_cell("b = 2")
+    found = aligned([ends[0], code_cell(""), ends[1]], [ends[0], code_cell("x = y"), ends[1]])
+    assert found.pairs == [(0, 0), (1, 1), (2, 2)]
