@@ -6,6 +6,7 @@ import atexit
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 from .recorder import Recorder, current, make_current
@@ -85,6 +86,9 @@ class _Kernel(_Part):
             ),
         )
         self.tap = Tap(kernel, self.recorder)
+        kernel_id = _kernel_id(kernel)
+        folder = self.recorder.switch.folder / "kernels"
+        self._claimed = folder / kernel_id if kernel_id else None
         self.recorder.calling = self._calling
 
     def _opened(self, session: Any) -> None:
@@ -92,6 +96,7 @@ class _Kernel(_Part):
 
     def install(self) -> None:
         super().install()
+        self.recorder.guarded(self._claim)
         self.tap.install()
         self.shell.events.register("post_run_cell", self._post_run_cell)
 
@@ -99,6 +104,16 @@ class _Kernel(_Part):
         super().remove()
         self.tap.remove()
         self.shell.events.unregister("post_run_cell", self._post_run_cell)
+
+    def _claim(self) -> None:
+        """Tell the server that this kernel decides for itself what is recorded of it.
+
+        An empty file of the kernel's name does: the server does not observe a kernel that has it,
+        not even one that was told not to record.
+        """
+        if self._claimed is not None:
+            self._claimed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._claimed.touch(mode=0o600)
 
     def _post_run_cell(self, result: Any = None) -> None:
         self.recorder.guarded(self._ended, result)
@@ -135,6 +150,9 @@ class _Kernel(_Part):
         }
 
     def _at_exit(self) -> None:
+        if self._claimed is not None:
+            with suppress(OSError):
+                self._claimed.unlink(missing_ok=True)
         asked = getattr(self.kernel, "_shutdown_message", None)
         ended_by = "exit"
         if asked is not None:

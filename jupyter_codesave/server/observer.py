@@ -67,6 +67,8 @@ class Observers:
             self._observe(kernel_id)
         elif action == "shutdown":
             self._leave(kernel_id, "shutdown")
+            with contextlib.suppress(OSError):  # a killed kernel leaves it
+                (self._codesave.folder / KERNELS / kernel_id).unlink(missing_ok=True)
 
     def _observe(self, kernel_id: str) -> None:
         if kernel_id not in self._tasks:

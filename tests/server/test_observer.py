@@ -116,16 +116,26 @@ def test_a_kernel_that_records_itself_is_recorded_once(lab: Lab) -> None:
     ask(lab, f"kernels/{kernel_id}", "DELETE")
 
 
-def test_a_kernel_that_was_told_not_to_record_is_not_observed_either(lab: Lab) -> None:
-    kernel_id, client = start(lab, "python3", "silent.ipynb")
+@pytest.mark.parametrize("how", ["by magic", "by its environment"])
+def test_a_kernel_that_was_told_not_to_record_is_not_observed_either(lab: Lab, how: str) -> None:
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    install_spec(lab, "silent", ["env", "CODESAVE=off", *argv], "python")
+    notebook = f"silent {how}.ipynb"
+    kernel_id, client = start(lab, "python3" if how == "by magic" else "silent", notebook)
     for source in ("%codesave off", "print('canary-7d1')"):
         client.execute_interactive(source, timeout=60, output_hook=lambda _: None)
-    client.execute_interactive("%codesave on", timeout=60, output_hook=lambda _: None)
-    client.execute_interactive("print('seen')", timeout=60, output_hook=lambda _: None)
-    wait_until(
-        lambda: [r for r in lab.api("runs")["runs"] if r["notebook"] == "silent.ipynb"], "the run"
-    )
+    if how == "by magic":
+        end_the_silence(lab, client, notebook)
     client.stop_channels()
     ask(lab, f"kernels/{kernel_id}", "DELETE")
     for file in lab.home.data.rglob("*"):
         assert not file.is_file() or b"canary-7d1" not in file.read_bytes(), file
+    assert not (lab.home.data / "kernels" / kernel_id).exists()
+
+
+def end_the_silence(lab: Lab, client: Any, notebook: str) -> None:
+    client.execute_interactive("%codesave on", timeout=60, output_hook=lambda _: None)
+    client.execute_interactive("print('seen')", timeout=60, output_hook=lambda _: None)
+    wait_until(
+        lambda: [run for run in lab.api("runs")["runs"] if run["notebook"] == notebook], "the run"
+    )
