@@ -211,15 +211,7 @@ class Api:
         """Find a text in the sources of all executions: run, execution, source, started."""
         self._ingest.all()
         page = self._store.search(text, limit=limit)
-        return [
-            {
-                "run": hit.run,
-                "execution": hit.execution,
-                "source": hit.source,
-                "started": hit.started,
-            }
-            for hit in page.items
-        ]
+        return [hit.summary() for hit in page.items]
 
 
 def _download(code: Code, folder: str | Path, overwrite: bool) -> list[Path]:

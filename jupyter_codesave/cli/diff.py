@@ -97,15 +97,7 @@ def search(arguments: argparse.Namespace) -> None:
     """Find a text in executed sources."""
     with opened() as ingest:
         page = ingest.store.search(arguments.text, limit=max(arguments.limit, 1))
-    rows: list[dict[str, Any]] = [
-        {
-            "run": hit.run,
-            "execution": hit.execution,
-            "source": hit.source,
-            "started": hit.started,
-        }
-        for hit in page.items
-    ]
+    rows: list[dict[str, Any]] = [hit.summary() for hit in page.items]
     if arguments.json:
         print_json(rows)
         return

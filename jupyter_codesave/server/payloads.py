@@ -199,15 +199,7 @@ class Payloads:
     def search(self, q: str, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
         """Find a text in the sources of all executions."""
         page = self.store.search(q, limit=limit, cursor=cursor)
-        hits = [
-            {
-                "run": hit.run,
-                "execution": hit.execution,
-                "source": hit.source,
-                "started": hit.started,
-            }
-            for hit in page.items
-        ]
+        hits = [hit.summary() for hit in page.items]
         return {"results": hits, "next": page.next}
 
     # -- pieces ---------------------------------------------------------------------------------
