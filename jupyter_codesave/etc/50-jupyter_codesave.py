@@ -4,7 +4,7 @@ def _jupyter_codesave_startup() -> None:
         from jupyter_codesave.capture.extension import startup
 
         startup()
-    except BaseException:  # noqa: BLE001, S110: nothing of ours may reach the user's session
+    except BaseException:  # noqa: S110 - nothing of ours may reach the user's session
         pass
 
 
