@@ -1,0 +1,411 @@
+"""The Code Comparer in a real browser: files, cells, folds, switches, keys, links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from jupyter_codesave.journal import events
+from tests.conftest import Lab, wait_until
+from tests.end_to_end.jupyterlab import open_lab
+from tests.journal.records import START_NS, execute_input, idle, session, stream
+from tests.server.test_routes import known
+
+END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
+READY = ".codesave-Comparer:visible[data-state=ready]"
+SESSION = "_session_history.ipynb"
+
+
+def leave(
+    lab: Lab,
+    name: str,
+    cells: Sequence[tuple[str, str, Sequence[list[bytes]]]],
+    *,
+    notebook: str,
+    minute: int = 0,
+    kind: str = "kernel",
+    facts: Sequence[tuple[str, dict[str, Any]]] = (),
+    **fields: Any,
+) -> str:
+    """Leave a finished journal as a kernel would and wait until the server has ingested it.
+
+    A cell is its id, its source and its output messages, whose parent is set to `NAMEn`.
+    """
+    run = {"run": f"{name}run", "project": name, "notebook": str(lab.root / notebook), **fields}
+    items: list[Any] = [("session", {**session(name)[1], "kind": kind}), ("run", run)]
+    items += [(fact, {"run": f"{name}run", **told}) for fact, told in facts]
+    for n, (cell_id, source, outputs) in enumerate(cells, 1):
+        key = f"{name}{n}"
+        execution = {"key": key, "run": f"{name}run", "cell_id": cell_id, "store_history": True}
+        parent = json.dumps({"msg_id": key, "msg_type": "execute_request"}).encode()
+        answers = [[*frames[:4], parent, *frames[5:]] for frames in outputs]
+        items += [("execution", execution), execute_input(source, n, key), *answers, idle(key)]
+        failed = any(b'"msg_type": "error"' in frames[3] for frames in outputs)
+        items.append(("execution-end", {"key": key, "status": "error" if failed else "ok"}))
+    out = [events.MAGIC]
+    for sequence, item in enumerate([*items, END]):
+        is_event = isinstance(item, tuple)
+        payload = events.event_payload(*item) if is_event else events.message_payload(item)
+        time_ns = START_NS + (60 * minute + sequence) * 1_000_000_000
+        out += [events.encode(sequence, time_ns, payload), *map(bytes, payload)]
+    path = lab.home.data / "journal" / f"{name}.journal"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(out))
+    wait_until(lambda: known(lab, f"{name}run"), f"the run {name}run")
+    return f"{name}run"
+
+
+def write_pair(folder: Path) -> None:
+    """Write 60 cells twice: 5 modified, one added before 10, 15 removed, 40 moved, 50's tags."""
+    before = [
+        new_code_cell(
+            f"value_{n} = {n}\nprint(value_{n})",
+            id=f"cell{n}",
+            outputs=[new_output("stream", name="stdout", text=f"printed {n}\n")],
+            execution_count=n,
+        )
+        for n in range(60)
+    ]
+    before[0] = new_markdown_cell("# A title", id="cell0")
+    after = [nbformat.from_dict(json.loads(json.dumps(cell))) for cell in before]
+    after[5].source = "value_5 = 500\nprint(value_5)"
+    after[5].outputs[0].text = "printed 500\n"
+    after[50].metadata["tags"] = ["slow"]
+    moved, _ = after.pop(40), after.pop(15)
+    after.insert(25, moved)
+    after.insert(10, new_code_cell("import added_module", id="added"))
+    for name, cells in (("before", before), ("after", after)):
+        nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def pair(lab: Lab) -> dict[str, Any]:
+    folder = lab.root / "pair"
+    folder.mkdir()
+    write_pair(folder)
+    return {"base": "./pair/before.ipynb", "head": "./pair/after.ipynb"}
+
+
+@pytest.fixture(scope="module")
+def two_runs(lab: Lab) -> dict[str, Any]:
+    def run(name: str, rate: str, numpy: str, minute: int) -> str:
+        return leave(
+            lab,
+            name,
+            [
+                ("a", "import numpy", []),
+                ("b", f"rate = {rate}\nprint('rate', rate)", [stream(f"rate {rate}\n")]),
+            ],
+            notebook="compared.ipynb",
+            minute=minute,
+            kind="script",  # whose arguments are its user's: a kernel's are its launcher's
+            facts=[
+                ("environment", {"python": "3.11", "packages": {"numpy": numpy, "rich": "13"}}),
+                ("git", {"commit": numpy * 8, "branch": "main", "remote": None, "dirty": False}),
+            ],
+            config={"rate": float(rate), "epochs": 3},
+            argv=["train.py", "--rate", rate],
+        )
+
+    return {"base": run("compareda", "0.1", "1", 1), "head": run("comparedb", "0.2", "2", 2)}
+
+
+def compare(page: Any, lab: Lab, sides: dict[str, Any], **args: Any) -> Any:
+    """Open JupyterLab and the comparer, wait until it is there and give its locator."""
+    open_lab(page, lab)
+    return compare_again(page, sides, **args)
+
+
+def compare_again(page: Any, sides: dict[str, Any], **args: Any) -> Any:
+    page.evaluate(
+        "args => { window.jupyterapp.commands.execute('codesave:compare', args); }",
+        {**sides, **args},
+    )
+    page.wait_for_selector(READY, timeout=30_000)
+    return page.locator(READY)
+
+
+def cells(comparer: Any, change: str) -> Any:
+    return comparer.locator(f".codesave-CellDiff[data-change={change}]")
+
+
+def press(comparer: Any, name: str) -> None:
+    comparer.get_by_role("button", name=name, exact=True).click()
+
+
+def test_each_change_of_a_notebook_is_marked_as_what_it_is(
+    lab: Lab, page: Any, pair: dict[str, Any]
+) -> None:
+    comparer = compare(page, lab, pair)
+    modified = cells(comparer, "modified").first
+    modified.locator(".cm-merge-b").first.wait_for()
+    assert "value_5 = 5\n" in modified.locator(".cm-merge-a").first.inner_text()
+    assert "value_5 = 500" in modified.locator(".cm-merge-b").first.inner_text()
+    assert modified.locator(".cm-merge-b .cm-changedText").first.inner_text() in "value_5 = 500"
+    output = modified.locator(".codesave-Output-text")
+    assert "printed 500" in output.locator(".cm-merge-b").inner_text()
+
+    added, removed, moved = (cells(comparer, change) for change in ("added", "removed", "moved"))
+    assert [found.count() for found in (added, removed, moved)] == [1, 1, 1]
+    added.scroll_into_view_if_needed()
+    added.locator(".codesave-mod-head", has_text="import added_module").wait_for()
+    removed.scroll_into_view_if_needed()
+    removed.locator(".codesave-mod-base", has_text="value_15").first.wait_for()
+    moved.scroll_into_view_if_needed()
+    moved.locator(".codesave-CellDiff-content", has_text="value_40").wait_for()
+
+    moved.get_by_role("button", name="Show where it was").click()
+    ghost = comparer.locator(".codesave-Ghost button")
+    page.wait_for_function("() => document.activeElement.matches('.codesave-Ghost button')")
+    ghost.click()
+    page.wait_for_function("() => document.activeElement.dataset.change === 'moved'")
+    assert page.problems == []
+
+
+def test_folded_cells_are_fetched_when_they_are_opened(
+    lab: Lab, page: Any, pair: dict[str, Any]
+) -> None:
+    comparer = compare(page, lab, pair)
+    assert "value_33" not in comparer.inner_text()
+    fold = comparer.locator(".codesave-Fold button").nth(2)
+    count = int(fold.inner_text().split()[0])
+    shown = cells(comparer, "unchanged").count()
+    with page.expect_response(lambda answer: "/diff/cells?" in answer.url) as fetched:
+        fold.click()
+        page.evaluate(
+            """() => {
+                const opened = document.activeElement;
+                const cells = [...document.querySelectorAll('.codesave-CellDiff')];
+                cells[cells.indexOf(opened) + 5].scrollIntoView();
+            }"""
+        )
+    assert fetched.value.ok
+    assert cells(comparer, "unchanged").count() == shown + count
+    cell = cells(comparer, "unchanged").filter(has_text="value_33 = 33")
+    cell.locator(".codesave-Output-same", has_text="printed 33").wait_for()
+    assert page.problems == []
+
+
+def test_the_layout_is_side_by_side_or_inline(lab: Lab, page: Any, pair: dict[str, Any]) -> None:
+    comparer = compare(page, lab, pair)
+    cell = cells(comparer, "modified").first
+    cell.locator(".cm-merge-a").first.wait_for()
+    press(comparer, "Inline")
+    cell.locator(".cm-deletedChunk", has_text="value_5 = 5").wait_for()
+    assert cell.locator(".cm-merge-a").count() == 0
+    inline = comparer.get_by_role("button", name="Inline", exact=True)
+    assert inline.get_attribute("aria-pressed") == "true"
+    press(comparer, "Side by side")
+    cell.locator(".cm-merge-a").first.wait_for()
+    assert inline.get_attribute("aria-pressed") == "false"
+    assert page.problems == []
+
+
+def test_outputs_and_metadata_are_shown_as_the_switches_say(
+    lab: Lab, page: Any, pair: dict[str, Any]
+) -> None:
+    comparer = compare(page, lab, pair)
+    place = comparer.locator(".codesave-place")
+    cells(comparer, "modified").first.locator(".codesave-Output-text").wait_for()
+    assert place.inner_text() == "5 changes"
+    tagged = cells(comparer, "modified").nth(1)
+    tagged.scroll_into_view_if_needed()
+    tagged.locator(".codesave-CellDiff-content", has_text="slow").wait_for()
+
+    press(comparer, "Metadata")
+    comparer.locator(".codesave-place", has_text="4 changes").wait_for()
+    assert cells(comparer, "modified").count() == 1
+    press(comparer, "Outputs")
+    sources = comparer.get_by_role("button", name="Sources only", exact=True)
+    assert sources.get_attribute("aria-pressed") == "true"
+    cells(comparer, "modified").locator(".cm-merge-b").first.wait_for()
+    assert comparer.locator(".codesave-Output-text, .codesave-Output-same").count() == 0
+
+    press(comparer, "Sources only")
+    comparer.locator(".codesave-place", has_text="5 changes").wait_for()
+    cells(comparer, "modified").first.locator(".codesave-Output-text").wait_for()
+    press(comparer, "Sources only")
+    comparer.locator(".codesave-place", has_text="4 changes").wait_for()
+    assert page.problems == []
+
+
+def test_keys_go_from_change_to_change(lab: Lab, page: Any, pair: dict[str, Any]) -> None:
+    comparer = compare(page, lab, pair)
+    cells(comparer, "modified").first.locator(".cm-merge-a").first.wait_for()
+    place = comparer.locator(".codesave-place")
+    of = int(place.inner_text().split()[0])
+    comparer.focus()
+    seen = []
+    for at in range(1, of + 1):
+        page.keyboard.press("j")
+        page.wait_for_function(
+            "text => document.querySelector('.codesave-place').textContent === text",
+            arg=f"{at} of {of}",
+        )
+        seen.append(page.evaluate("() => document.activeElement.dataset.change"))
+    assert seen == ["modified", "added", "removed", "moved", "modified"]
+    assert comparer.get_by_role("button", name="Next change").is_disabled()
+    page.keyboard.press("k")
+    comparer.locator(".codesave-place", has_text=f"{of - 1} of {of}").wait_for()
+    press(comparer, "Previous change")
+    comparer.locator(".codesave-place", has_text=f"{of - 2} of {of}").wait_for()
+    assert page.problems == []
+
+
+def test_files_and_facts_of_two_runs_are_listed_and_shown(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    comparer = compare(page, lab, two_runs)
+    files = comparer.locator(".codesave-FileTree li[role=option]")
+    assert {
+        (f.get_attribute("data-path"), f.get_attribute("data-status")) for f in files.all()
+    } == {
+        (SESSION, "modified"),
+        ("requirements.txt", "modified"),
+    }
+    row = comparer.locator(f".codesave-FileTree [data-path='{SESSION}']")
+    assert row.get_attribute("aria-selected") == "true"
+    cells(comparer, "modified").first.locator(".cm-merge-a", has_text="0.1").first.wait_for()
+
+    comparer.locator("[data-path='requirements.txt']").click()
+    comparer.locator(".codesave-FileDiff .cm-merge-b", has_text="numpy==2").wait_for()
+    assert "numpy==1" in comparer.locator(".codesave-FileDiff .cm-merge-a").inner_text()
+    assert comparer.locator(".codesave-FileDiff .cm-gutters").count() > 0
+    press(comparer, "Inline")
+    comparer.locator(".codesave-FileDiff .cm-deletedChunk", has_text="numpy==1").wait_for()
+
+    comparer.locator(".codesave-FileTree-facts").click()
+    told = {
+        table.get_attribute("data-facts"): table.locator("tbody").inner_text()
+        for table in comparer.locator("table[data-facts]").all()
+    }
+    assert set(told) == {"git", "packages", "config", "argv"}
+    assert told["packages"].split() == ["numpy", "1", "2"]
+    assert told["config"].split() == ["rate", "0.1", "0.2"]
+    assert "11111111" in told["git"]
+    assert "--rate 0.2" in told["argv"]
+    assert page.problems == []
+
+
+def test_unchanged_files_stay_behind_a_button(lab: Lab, page: Any) -> None:
+    packages = ("environment", {"python": "3.11", "packages": {"numpy": "1"}})
+    base, head = (
+        leave(
+            lab, name, [("a", source, [])], notebook="same.ipynb", minute=minute, facts=[packages]
+        )
+        for name, source, minute in (("samefila", "x = 1", 3), ("samefilb", "x = 2", 4))
+    )
+    comparer = compare(page, lab, {"base": base, "head": head})
+    files = comparer.locator(".codesave-FileTree li[role=option]")
+    assert files.count() == 1
+    comparer.locator(".codesave-FileTree .codesave-Link").click()
+    same = comparer.locator("[data-path='requirements.txt'][data-status=unchanged]")
+    same.wait_for()
+    assert files.count() == 2
+    assert page.problems == []
+
+
+def test_swapping_shows_the_head_as_the_base(lab: Lab, page: Any, two_runs: dict[str, Any]) -> None:
+    comparer = compare(page, lab, two_runs)
+    cells(comparer, "modified").locator(".cm-merge-a", has_text="0.1").first.wait_for()
+    titles = comparer.locator(".codesave-Sides-title").all_inner_texts()
+    press(comparer, "Swap base and head")
+    cells(comparer, "modified").locator(".cm-merge-a", has_text="0.2").first.wait_for()
+    assert comparer.locator(".codesave-Sides-title").all_inner_texts() == titles[::-1]
+    assert page.problems == []
+
+
+def test_a_copied_link_opens_the_same_comparison(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    comparer = compare(page, lab, two_runs, path="requirements.txt")
+    comparer.locator(".cm-merge-b", has_text="numpy==2").wait_for()
+    press(comparer, "Copy link to this comparison")
+    link = page.evaluate("() => navigator.clipboard.readText()")
+    assert link.startswith(lab.url)
+    assert lab.token not in link
+    page.goto(link)
+    page.wait_for_selector(READY, timeout=60_000)
+    page.locator(READY).locator(".cm-merge-b", has_text="numpy==2").wait_for()
+    assert page.locator(".codesave-Comparer").count() == 1
+    assert page.problems == []
+
+
+def test_an_open_comparison_is_there_again_after_a_reload(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    open_lab(page, lab)
+    with page.expect_response(
+        lambda answer: (
+            "/api/workspaces" in answer.url
+            and answer.request.method == "PUT"
+            and two_runs["head"] in (answer.request.post_data or "")
+        ),
+        timeout=30_000,
+    ):
+        compare_again(page, two_runs)
+    page.goto(f"{lab.url}lab")
+    page.wait_for_selector(READY, timeout=60_000)
+    cell = cells(page.locator(READY), "modified").first
+    cell.locator(".cm-merge-b", has_text="0.2").first.wait_for()
+    assert page.problems == []
+
+
+def test_both_sides_are_picked_by_name(lab: Lab, page: Any, two_runs: dict[str, Any]) -> None:
+    open_lab(page, lab)
+    page.evaluate("() => { window.jupyterapp.commands.execute('codesave:compare'); }")
+    base, head = page.locator(".codesave-Picker input").all()
+    offered = page.locator(".codesave-Picker datalist option").evaluate_all(
+        "options => options.map(option => option.value)"
+    )
+    assert {two_runs["base"], two_runs["head"], "./compared.ipynb"} <= set(offered)
+    assert any(value.startswith("source-") and ":v0" in value for value in offered)
+    base.fill(two_runs["base"])
+    head.fill(two_runs["head"])
+    page.locator(".jp-Dialog").get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_selector(READY, timeout=30_000)
+    cells(page.locator(READY), "modified").locator(".cm-merge-b", has_text="0.2").first.wait_for()
+
+    page.locator(".codesave-Sides-side.codesave-mod-head").click()
+    page.locator(".codesave-Picker input").nth(1).fill(two_runs["base"])
+    page.locator(".jp-Dialog").get_by_role("button", name="Compare", exact=True).click()
+    page.locator(".codesave-Comparer", has_text="The notebooks do not differ").wait_for()
+    assert page.problems == []
+
+
+def test_what_cannot_be_compared_says_why_and_can_be_tried_again(lab: Lab, page: Any) -> None:
+    open_lab(page, lab)
+    page.evaluate(
+        "args => { window.jupyterapp.commands.execute('codesave:compare', args); }",
+        {"base": "./pair/not there.ipynb", "head": "./pair/later.ipynb"},
+    )
+    failure = page.locator(".codesave-Comparer[data-state=error] .codesave-Failure[role=alert]")
+    failure.wait_for()
+    assert "not there.ipynb" in failure.inner_text()
+    text = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    for name in ("not there", "later"):
+        (lab.root / "pair").mkdir(exist_ok=True)
+        (lab.root / "pair" / f"{name}.ipynb").write_text(text)
+    failure.get_by_role("button", name="Try again").click()
+    page.wait_for_selector(READY, timeout=30_000)
+    assert page.problems == []
+
+
+def test_a_comparison_says_when_its_run_went_on(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    comparer = compare(page, lab, two_runs)
+    lab.api(f"runs/{two_runs['head']}", "PATCH", {"notes": "looked at again"})
+    outdated = comparer.locator(".codesave-Outdated[role=status]")
+    outdated.wait_for()
+    outdated.get_by_role("button", name="Compare again").click()
+    page.wait_for_selector(".codesave-Outdated", state="detached")
+    cells(page.locator(READY), "modified").first.locator(".cm-merge-a").first.wait_for()
+    assert page.problems == []
