@@ -131,12 +131,14 @@ class _Stream:
 
     def write(self, string: str) -> Any:
         """Note, then write: what was seen is kept, whatever happens next."""
+        through = self._console.through
         try:
             if string and isinstance(string, str) and os.getpid() == self._pid:
+                if through is not None:
+                    through.catch_up()
                 self._note(string)
         except Exception as error:
             self._console.recorder.note_fault(error)
-        through = self._console.through
         if through is not None and through.write(
             self.name, string, self._stream.encoding, self._stream.errors
         ):

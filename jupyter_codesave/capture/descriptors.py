@@ -74,13 +74,17 @@ class Descriptors:
         pipe = next((pipe for pipe in self._pipes if pipe.name == name), None)
         if pipe is None:
             return False
-        data = string.encode(encoding, errors)
+        _write(pipe.real, string.encode(encoding, errors))
+        return True
+
+    def catch_up(self) -> None:
+        """Python prints: what a child printed that has ended since comes first."""
+        if not self._active or os.getpid() != self._pid:
+            return
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if children != self._children:  # one ended since: what it printed comes first
+        if children != self._children:
             self._children = children
             self.drain()
-        _write(pipe.real, data)
-        return True
 
     def drain(self) -> None:
         """Wait until what was printed so far is carried on: a mark is sent after it."""
