@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any
 
-from ..errors import CodeSaveError, UsageError
+from ..errors import CodeSaveError
 from ..model.artifact import CODE, check_name, source_name
 from ..model.digest import digest_of
 from ..model.manifest import Entry, Manifest, check_path
@@ -100,7 +100,7 @@ def log_code_current(
     dry_run: bool = False,
 ) -> Artifact | None:
     """Save all source below `root` with the current run. See Run.log_code."""
-    return log_code(needed_run(), root, name, include_fn, exclude_fn, dry_run)
+    return needed_run().log_code(root, name, include_fn, exclude_fn, dry_run)
 
 
 def log_code(
@@ -124,8 +124,6 @@ def log_code(
         if not name or len(name) > 128:
             raise ValueError(f"an artifact's name has 1 to 128 characters, not {len(name)}")
         check_name(name)
-    if run.state in ("finished", "crashed"):
-        raise UsageError(f"the run {run.id} is {run.state}: log_code() before finish()")
     recorder = run.recorder
     if recorder is None and not dry_run:
         warnings.warn(f"no code is saved: {run.reason}", stacklevel=3)

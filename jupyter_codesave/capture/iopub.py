@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class Tap:
         self._comms: set[bytes] = set()  # opened by cells that are not recorded
         self._send = kernel.iopub_thread.send_multipart
         self._input = getattr(kernel, "_input_request", None)
+        self._disowned: tuple[str, Any, Any] | None = None  # whose threads, our start, their start
         self._echoes: list[tuple[Any, Any]] = []
 
     def install(self) -> None:
@@ -42,6 +44,7 @@ class Tap:
 
     def remove(self) -> None:
         """See nothing any more."""
+        self._own_threads()
         self._kernel.iopub_thread.__dict__.pop("send_multipart", None)
         self._kernel.__dict__.pop("_input_request", None)
         for stream, echo in self._echoes:
@@ -60,8 +63,11 @@ class Tap:
     def _observe(self, frames: Frames) -> None:
         at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)
         header, parent, content = frames[at + 2], frames[at + 3], frames[at + 5]
-        if at and frames[0].endswith(b".status") and b'"idle"' not in content:
-            return
+        if at and frames[0].endswith(b".status"):
+            if b'"idle"' not in content:
+                return
+            if self._disowned and self._disowned[0] == self._identify(parent)[0]:
+                self._own_threads()
         last = self._last
         if parent != last[0]:
             last = self._last = (parent, *self._identify(parent))
@@ -109,6 +115,7 @@ class Tap:
         cell_id = metadata.get("cellId")
         cell_id = cell_id if isinstance(cell_id, str) else None
         if not recorder.begin(key, source, metadata, cell_id):
+            self._disown_threads(key, request)
             return
         recorder.opened(
             key,
@@ -117,6 +124,36 @@ class Tap:
             notebook=recorder.notebook(),
             store_history=bool(asked.get("store_history", True)),
         )
+
+    def _disown_threads(self, key: str, request: dict[str, Any]) -> None:
+        """Threads that this cell starts print under its name, also when a later cell runs.
+
+        Without this, newer ipykernels give what they print to the cell that runs then.
+        """
+        self._own_threads()
+        start = threading.Thread.start
+        shell = self._kernel.shell
+        publishers = [sys.stdout, sys.stderr, shell.display_pub, shell.displayhook]
+        named = [each for each in publishers if hasattr(each, "set_thread_parent")]
+
+        def start_disowned(thread: threading.Thread) -> None:
+            run = thread.run
+
+            def run_disowned() -> None:
+                for each in named:
+                    each.set_thread_parent(request)
+                run()
+
+            thread.run = run_disowned  # type: ignore[method-assign]
+            start(thread)
+
+        threading.Thread.start = start_disowned  # type: ignore[assignment,method-assign]
+        self._disowned = (key, start_disowned, start)
+
+    def _own_threads(self) -> None:
+        if self._disowned and threading.Thread.start is self._disowned[1]:
+            threading.Thread.start = self._disowned[2]  # type: ignore[method-assign]
+        self._disowned = None
 
     def _comm(self, kind: bytes, key: str, asked: bytes, frames: Frames, content: bytes) -> None:
         recorder = self._recorder

@@ -144,8 +144,15 @@ class Run:
         exclude_fn: Callable[..., bool] | None = None,
         dry_run: bool = False,
     ) -> Artifact | None:
-        """Save all source below `root` as a code artifact; None when nothing is there."""
+        """Save all source below `root` as a code artifact; None when nothing is there.
+
+        See capture.code.log_code. UsageError when the run has ended.
+        """
+        from ..errors import UsageError
         from .code import log_code
+
+        if self.state in ("finished", "crashed"):
+            raise UsageError(f"the run {self.id} is {self.state}: log_code() before finish()")
 
         return log_code(self, root, name, include_fn, exclude_fn, dry_run)
 

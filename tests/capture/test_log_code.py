@@ -1,0 +1,202 @@
+"""log_code() keeps the source below a folder, and what is not source stays out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_codesave.blobs import packs
+from jupyter_codesave.blobs.envelope import decode
+from jupyter_codesave.capture.files import Found
+from jupyter_codesave.capture.tree import walk
+from tests.capture.journals import all_events, the_journal
+from tests.conftest import isolated
+
+KEPT = {
+    "train.py": "x = 1\n",
+    "src/pkg/__init__.py": "",
+    "src/pkg/model.pyi": "y: int\n",
+    "requirements.txt": "numpy\n",
+    "pyproject.toml": "[project]\n",
+    "environment.yml": "name: x\n",
+    "Dockerfile": "FROM scratch\n",
+    "docker/Dockerfile.gpu": "FROM scratch\n",
+    "ünï.py": "z = 1\n",
+}
+LEFT_OUT = {
+    "data.csv": "1,2\n",
+    "ignored.py": "",
+    "build/out.py": "",
+    "src/local_only.py": "",
+    "src/pkg/__pycache__/model.py": "",
+    ".git/hooks/hook.py": "",
+    ".ipynb_checkpoints/train-checkpoint.py": "",
+    "node_modules/tool/x.py": "",
+    "env/lib/python3/site.py": "",
+    ".venv/x.py": "",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A checkout with all that a folder of source may hold."""
+    folder = tmp_path / "work"
+    for name, text in {**KEPT, **LEFT_OUT}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    (folder / "env" / "pyvenv.cfg").write_text("")
+    (folder / ".venv" / "pyvenv.cfg").write_text("")
+    (folder / ".gitignore").write_text("ignored.py\n/build/\n*.tmp.py\n!kept.tmp.py\n")
+    (folder / "src" / ".gitignore").write_text("local_only.py\n")
+    (folder / "kept.tmp.py").write_text("k = 1\n")
+    return folder
+
+
+def log_code(project: Path, call: str, **more: str) -> list[Any]:
+    """Run `call` in a script below an initialised run; give what it printed as JSON lines."""
+    code = (
+        "import json, sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "import jupyter_codesave as c\n"
+        "run = c.init(project='p')\n"
+        "def show(artifact):\n"
+        "    if artifact is None: return None\n"
+        "    return {'name': artifact.name, 'files': sorted(artifact.files),\n"
+        "            'sizes': artifact.size, 'skipped': artifact.skipped, 'repr': repr(artifact)}\n"
+        f"{call}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**isolated(project.parent), **more},
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def kept_bytes(data: Path) -> dict[str, bytes]:
+    """Give the bytes that packs in the spool hold, by digest."""
+    found = {}
+    for path in (data / "spool" / "packs").glob("??/*"):
+        whole = path.read_bytes()
+        for member in packs.members(whole):
+            envelope = whole[member.offset : member.offset + member.length]
+            found[member.digest] = decode(envelope, lambda digest: b"")
+    return found
+
+
+def test_source_is_kept_and_the_rest_left_out(project: Path, data: Path) -> None:
+    (shown,) = log_code(project, "print(json.dumps(show(run.log_code())))")
+    assert shown["files"] == sorted([*KEPT, "kept.tmp.py"])
+    (event,) = all_events(the_journal(data), "artifact")
+    assert event["own"] is True
+    assert event["name"].startswith("source-p-")
+    stored = kept_bytes(data)
+    for entry in event["files"]:
+        assert stored[entry["digest"]] == (project / entry["path"]).read_bytes()
+
+
+def test_a_name_makes_an_artifact_of_its_own(project: Path, data: Path) -> None:
+    log_code(project, "run.log_code('src', name='mine')")
+    (event,) = all_events(the_journal(data), "artifact")
+    assert (event["name"], event["own"]) == ("mine", False)
+    assert [entry["path"] for entry in event["files"]] == ["pkg/__init__.py", "pkg/model.pyi"]
+
+
+def test_callbacks_of_one_and_two_parameters(project: Path) -> None:
+    one, two, out = log_code(
+        project,
+        "def one(path): return path.endswith('.csv')\n"
+        "def two(path, root): return path == root + '/data.csv'\n"
+        "def out(path, root): return not path.endswith('.py')\n"
+        "print(json.dumps(show(run.log_code(include_fn=one))))\n"
+        "print(json.dumps(show(run.log_code(include_fn=two))))\n"
+        "print(json.dumps(show(run.log_code(exclude_fn=out))))",
+    )
+    assert one["files"] == two["files"] == ["data.csv"]
+    assert all(path.endswith(".py") for path in out["files"])
+    assert len(out["files"]) == 4
+
+
+def test_a_dry_run_tells_and_keeps_nothing(project: Path, data: Path) -> None:
+    (shown,) = log_code(project, "print(json.dumps(show(run.log_code(dry_run=True))))")
+    assert shown["sizes"] == sum((project / path).stat().st_size for path in shown["files"])
+    assert "would hold" in shown["repr"]
+    assert all_events(the_journal(data), "artifact") == []
+    assert kept_bytes(data) == {}
+
+
+def test_a_dangling_link_is_told_and_the_rest_is_kept(project: Path) -> None:
+    (project / "gone.py").symlink_to("nowhere.py")
+    (shown,) = log_code(project, "print(json.dumps(show(run.log_code())))")
+    assert shown["skipped"] == {"gone.py": "a broken link"}
+    assert "train.py" in shown["files"]
+
+
+def test_nothing_there_is_none(project: Path) -> None:
+    (project / "empty").mkdir()
+    assert log_code(
+        project,
+        "print(json.dumps(show(run.log_code('empty'))))\n"
+        "print(json.dumps(show(run.log_code('not-there'))))",
+    ) == [None, None]
+
+
+def test_wrong_calls_raise_what_callers_expect(project: Path) -> None:
+    calls = {
+        "run.log_code(name='')": "ValueError",
+        "run.log_code(name='x' * 129)": "ValueError",
+        "run.log_code(name='a b')": "UsageError",
+        "run.log_code(include_fn=3)": "TypeError",
+        "run.log_code(exclude_fn='x')": "TypeError",
+        "(run.finish(), run.log_code())": "UsageError",
+    }
+    tries = "\n".join(
+        f"try:\n    {call}\n    print('null')\nexcept Exception as error:\n"
+        "    print(json.dumps(type(error).__name__))"
+        for call in calls
+    )
+    assert log_code(project, tries) == list(calls.values())
+
+
+def test_code_dir_logs_without_a_call(project: Path, data: Path) -> None:
+    log_code(project, "c.init(settings=c.Settings(code_dir='src')).finish()")
+    (event,) = all_events(the_journal(data), "artifact")
+    assert event["own"] is True
+    assert [entry["path"] for entry in event["files"]] == ["pkg/__init__.py", "pkg/model.pyi"]
+
+
+def test_what_has_not_changed_is_not_read_again(project: Path) -> None:
+    watched = (
+        "from jupyter_codesave.blobs import statcache\n"
+        "statcache._RACY_NS = 0\n"
+        "opened = []\n"
+        "def note(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith('.py'): opened.append(str(args[0]))\n"
+        "run.log_code()\n"
+        "sys.addaudithook(note)\n"
+        "run.log_code()\n"
+        "print(json.dumps(opened))\n"
+        "open('train.py', 'w').write('changed')\n"
+        "opened.clear()\n"
+        "run.log_code()\n"
+        "print(json.dumps(opened))"
+    )
+    unchanged, changed = log_code(project, watched)
+    assert unchanged == []
+    assert [os.path.basename(path) for path in changed] == ["train.py"]
+
+
+def test_rules_of_the_repository_above_count_too(project: Path) -> None:
+    found = [file.path for file in walk(str(project / "src")) if isinstance(file, Found)]
+    assert found == [".gitignore", "pkg/__init__.py", "pkg/model.pyi"]

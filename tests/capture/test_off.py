@@ -1,0 +1,189 @@
+"""Off is off: a canary run under each level is nowhere in the data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.capture.journals import all_events, cells, is_anywhere, journal_paths, the_journal
+from tests.conftest import Home, Kernel
+
+CANARY = "canary" + "-7f3a9c"
+# Source, output streams, display, result, error, a late print and a widget: all hold the canary.
+CELL = f"""
+import sys, threading, time
+print('{CANARY}'); print('{CANARY}', file=sys.stderr)
+from IPython.display import display, HTML
+display(HTML('<b>{CANARY}</b>'), display_id='{CANARY}')
+import ipywidgets
+text = ipywidgets.Text(value='{CANARY}'); display(text); text.value = '{CANARY}!'
+go = threading.Event()
+late = threading.Thread(target=lambda: (go.wait(), print('{CANARY}', 'late')))
+late.start()
+print('{CANARY}' * 100_000)
+raise ValueError('{CANARY}')
+"""
+LATER = "go.set(); late.join(); text.value = 'x'; import time; time.sleep(0.3)"
+
+
+def _by_environment(home: Home) -> Kernel:
+    return home.kernel(CODESAVE="off")
+
+
+def _by_setting_in_the_environment(home: Home) -> Kernel:
+    return home.kernel(CODESAVE_CAPTURE="off")
+
+
+def _by_not_being_automatic(home: Home) -> Kernel:
+    return home.kernel(CODESAVE_AUTOMATIC="false")
+
+
+def _by_project_file(home: Home) -> Kernel:
+    (home.work / "pyproject.toml").write_text('[tool.codesave]\ncapture = "off"\n')
+    return home.kernel()
+
+
+def _by_user_setting(home: Home) -> Kernel:
+    home.data.mkdir(mode=0o700)
+    (home.data / "control.json").write_text(json.dumps({"user": {"capture": "off"}}))
+    return home.kernel()
+
+
+def _by_config_file(home: Home) -> Kernel:
+    folder = Path(home.environment["JUPYTER_CONFIG_DIR"])
+    folder.mkdir(parents=True)
+    file = folder / "jupyter_codesave_config.json"
+    file.write_text(json.dumps({"CodeSave": {"capture": "off"}}))
+    return home.kernel()
+
+
+def _by_notebook_metadata(home: Home) -> Kernel:
+    home.data.mkdir(mode=0o700)
+    notebooks = {str(home.work / "private.ipynb"): {"capture": "off"}}
+    (home.data / "control.json").write_text(json.dumps({"notebooks": notebooks}))
+    return home.kernel("private.ipynb")
+
+
+def _by_magic(home: Home) -> Kernel:
+    kernel = home.kernel()
+    kernel.run("%codesave off")
+    return kernel
+
+
+LEVELS = (
+    _by_environment,
+    _by_setting_in_the_environment,
+    _by_not_being_automatic,
+    _by_project_file,
+    _by_user_setting,
+    _by_config_file,
+    _by_notebook_metadata,
+    _by_magic,
+)
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.__name__[4:])
+def test_a_canary_run_under_a_level_is_nowhere(level: Callable[[Home], Kernel], home: Home) -> None:
+    kernel = level(home)
+    kernel.run(CELL)
+    kernel.run(LATER)
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+
+
+SKIPPED_CELLS = {
+    "by its first line": ("%%codesave skip\n" + CELL, {}),
+    "after blank lines": ("\n\n  %%codesave skip\n" + CELL, {}),
+    "with a prompt before it": (">>> %%codesave skip\n" + CELL.replace("\n", "\n>>> "), {}),
+    "by its tag": (CELL, {"tags": ["codesave-skip"]}),
+    "by its tag within the cell's metadata": (CELL, {"cell": {"tags": ["codesave-skip"]}}),
+    "by its own metadata": (CELL, {"codesave": {"capture": "off"}}),
+}
+
+
+@pytest.mark.parametrize("how", sorted(SKIPPED_CELLS))
+def test_a_skipped_cell_is_nowhere_and_its_neighbours_are_kept(how: str, home: Home) -> None:
+    source, metadata = SKIPPED_CELLS[how]
+    kernel = home.kernel()
+    kernel.run("'before'")
+    kernel.run(source, metadata={**metadata, "cellId": "the-cell"})
+    kernel.run(LATER)
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+    path = the_journal(home.data)
+    assert [cell["source"] for cell in cells(path)] == ["'before'", LATER]
+    (skip,) = all_events(path, "skip")
+    assert skip["cell_id"] == "the-cell"
+
+
+def test_a_skipped_cell_runs_as_the_cell_it_is(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("%%codesave skip\n%%bash\necho $((6 * 7)) > answer")
+    kernel.run("%%codesave skip\nimport asyncio; await asyncio.sleep(0); x = 5")
+    kernel.run("%%codesave skip\nx")
+    kernel.run("assert x == 5 and open('answer').read() == '42\\n'; 'checked'")
+    assert cells(the_journal(home.data))[-1]["metadata"]["codesave"]["status"] == "ok"
+
+
+def test_sources_keeps_sources_and_no_output(home: Home) -> None:
+    kernel = home.kernel(CODESAVE_CAPTURE="sources")
+    source = "print('cana' 'ry-7f3a9c'); 'cana' 'ry-7f3a9c'"
+    kernel.run(source)
+    kernel.run("raise ValueError('cana' 'ry-7f3a9c')")
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+    found = cells(the_journal(home.data))
+    assert found[0]["source"] == source
+    assert [cell["outputs"] for cell in found] == [[], []]
+
+
+def test_what_is_switched_off_in_mid_session_holds_from_the_next_cell_on(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("'seen'")
+    (home.data / "control.json").write_text(json.dumps({"user": {"capture": "off"}}))
+    kernel.run(CELL)
+    kernel.run(LATER)
+    (home.data / "control.json").write_text(json.dumps({}))
+    kernel.run("'seen again'")
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+    path = the_journal(home.data)
+    assert [cell["source"] for cell in cells(path)] == ["'seen'", "'seen again'"]
+    states = [(e["capture"], e["decided_by"]) for e in all_events(path, "capture")]
+    assert states == [("all", "default"), ("off", "user settings"), ("all", "default")]
+
+
+def test_off_in_a_cell_mutes_the_rest_of_that_cell(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("get_ipython().run_line_magic('codesave', 'off'); print('cana' 'ry-7f3a9c')")
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+
+
+def test_on_undoes_only_the_magic_and_names_the_level_that_still_says_off(home: Home) -> None:
+    kernel = home.kernel(CODESAVE="off")
+    printed: list[str] = []
+    kernel.client.execute_interactive(
+        "%codesave on",
+        timeout=60,
+        output_hook=lambda m: printed.append(m["content"].get("text", "")),
+    )
+    assert "the environment (CODESAVE)" in "".join(printed)
+    kernel.run("'still off'")
+    assert journal_paths(home.data) == []
+
+
+def test_forget_is_told_to_the_journal(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("1", metadata={"cellId": "a"})
+    key = kernel.run("2", metadata={"cellId": "b"})
+    kernel.run("%codesave forget")
+    kernel.run("%codesave forget a")
+    path = the_journal(home.data)
+    forgotten = [event["key"] for event in all_events(path, "forget")]
+    assert forgotten[0] == key
+    assert len(forgotten) == 2
+    assert [cell["source"] for cell in cells(path)] == ["%codesave forget", "%codesave forget a"]
