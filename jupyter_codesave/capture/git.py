@@ -7,6 +7,7 @@ changes, binary ones too, and untracked files that are not ignored.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -57,10 +58,16 @@ def look(folder: Path, limit: int = PATCH_LIMIT) -> tuple[dict[str, Any] | None,
     if submodules := _submodules(root):
         state["submodules"] = submodules
     try:
-        state["dirty"] = bool(_git(root, "status", "--porcelain", "-z").strip(b"\0"))
+        changes = _git(root, "status", "--porcelain=v2", "-z").split(b"\0")
+        state["dirty"] = any(changes)
         if not state["dirty"] or limit <= 0:
             return state, b""
         patch, notes = _patch(root, state["commit"], limit)
+        notes += [
+            f"{os.fsdecode(words[8])} is a submodule with changes of its own: not in the patch"
+            for words in (line.split(b" ", 8) for line in changes)
+            if len(words) == 9 and words[2][:1] == b"S" and words[2][2:] != b".."
+        ]
     except (OSError, subprocess.SubprocessError) as error:
         state["note"] = f"git could not tell the changes: {error}"
         return state, b""
@@ -82,7 +89,8 @@ def _patch(root: Path, commit: str | None, limit: int) -> tuple[bytes, list[str]
         own = Path(os.fsdecode(_git(root, "rev-parse", "--git-path", "index").strip()))
         own = own if own.is_absolute() else root / own
         with suppress(OSError):
-            index.write_bytes(own.read_bytes())  # keeps what git knows of unchanged files
+            # With its time: what was changed in the same tick as the index is told by it.
+            shutil.copy2(own, index)
         environment = {"GIT_INDEX_FILE": str(index)}
         names = [
             n for n in _git(root, "ls-files", "-o", "--exclude-standard", "-z").split(b"\0") if n
