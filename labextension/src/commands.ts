@@ -28,6 +28,8 @@ export namespace CommandIDs {
   /** The open notebook against its last run. */
   export const compareLastRun = 'codesave:compare-last-run';
   export const skipCell = 'codesave:skip-cell';
+  /** Puts recorded outputs that the open notebook lacks into its cells, after a preview. */
+  export const restoreOutputs = 'codesave:restore-outputs';
   export const toggleRecording = 'codesave:toggle-recording';
 }
 

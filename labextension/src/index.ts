@@ -1,4 +1,5 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { cells } from './plugins/cells';
 import { comparer } from './plugins/comparer';
 import { history } from './plugins/history';
 import { notebook } from './plugins/notebook';
@@ -16,6 +17,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   comparer,
   recording,
   notebook,
+  cells,
   saves
 ];
 
