@@ -72,7 +72,12 @@ def status(arguments: argparse.Namespace) -> None:
         ]
     )
     for session in found["recording"]:
-        by = "observed by the server" if session["by"] == "server" else "recorded in the kernel"
+        by = "recorded in the kernel"
+        if session["by"] == "server":
+            by = "observed by the server"
+            if session["kernel"]:
+                by += f"; `jupyter codesave setup --kernel {session['kernel']}` tells how to "
+                by += "record in the kernel itself"
         print(f"  {session['state']}: {session['notebook'] or session['session']} ({by})")
     for name, setting in found["settings"].items():
         locked = ", locked" if setting["locked"] else ""

@@ -76,7 +76,8 @@ class Ingest:
                     "notebook": notebook,
                     "kernel_id": fold.session.get("kernel_id"),
                     "state": "off" if off else "recording",
-                    "by": fold.session.get("by", "kernel"),
+                    "kernel": (fold.session.get("kernelspec") or {}).get("name"),
+                    "by": "server" if fold.session.get("by") == "server" else "kernel",
                     "reason": fold.capture.get("decided_by"),
                 }
             )
