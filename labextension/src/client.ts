@@ -91,6 +91,11 @@ export class CodeSaveClient {
     return (await this.request('GET', `artifacts/${place.join('/')}`)).blob();
   }
 
+  /** The bytes that `digest` names; only what `run` or its versions hold. */
+  async blob(digest: string, run: string): Promise<Blob> {
+    return (await this.request('GET', `blobs/${digest}`, { query: { run } })).blob();
+  }
+
   /** To be told of a save by hand, so that the notebook's running run gets a version. */
   async saveVersion(notebook: string): Promise<void> {
     await this.send('POST', 'versions', { notebook });

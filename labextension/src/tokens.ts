@@ -159,6 +159,8 @@ export interface IComparedFile {
   base_path?: string | null;
   status: 'added' | 'removed' | 'renamed' | 'modified' | 'unchanged';
   kind: 'notebook' | 'text' | 'binary';
+  /** What its name says it is. */
+  mime?: string | null;
   diff: unknown;
   cells: ICellChange[] | null;
   counts: Partial<

@@ -123,6 +123,13 @@ export class ComparisonModel {
     }
   }
 
+  /** The bytes of a side of the shown file; null where they are not in the store. */
+  async bytes(side: Side): Promise<Blob | null> {
+    const digest = this.file?.[side]?.digest;
+    const run = this.comparison?.[side].run?.id;
+    return digest && run ? this.client.blob(digest, run).catch(() => null) : null;
+  }
+
   setView(change: Partial<IView>): void {
     this.view = { ...this.view, ...change };
     this._changed.emit('view');

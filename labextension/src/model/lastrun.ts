@@ -47,15 +47,14 @@ export function readLastRun(
     if (!before || typeof id !== 'string') {
       continue;
     }
-    if (fields.length === 0) {
-      ran.set(id, sources.get(id) ?? '');
-      continue;
-    }
     const own = (before.metadata?.codesave ?? {}) as { cell_id?: string; status?: string };
-    if (own.cell_id !== id) {
+    if (fields.length > 0 && own.cell_id !== id) {
       continue; // Alike, but another cell.
     }
-    ran.set(id, fields.includes('source') ? sourceText(before) : (sources.get(id) ?? ''));
+    const source = fields.includes('source') ? sourceText(before) : sources.get(id);
+    if (source !== undefined) {
+      ran.set(id, source);
+    }
     const outputs = fields.includes('outputs') && !fields.includes('source');
     if (outputs && own.status !== 'running') {
       differing.push({ id, ended: endOf(before, run) });

@@ -94,8 +94,13 @@ export function givenName(run: IRun): string | null {
 }
 
 /** "analysis.ipynb · Tue 14:02 · 37 cells" */
-export function runTitle(run: IRun, now = new Date(), locale?: string): string {
-  const parts = [codeName(run), when(run.started, now, locale)];
+export function runTitle(
+  run: IRun,
+  now = new Date(),
+  locale?: string,
+  seconds = false
+): string {
+  const parts = [codeName(run), when(run.started, now, locale, seconds)];
   const name = givenName(run);
   if (name) {
     parts.splice(1, 0, name);

@@ -141,7 +141,11 @@ export const cells: JupyterFrontEndPlugin<void> = {
         });
         return;
       }
-      const compare = Dialog.createButton({ label: trans.__('Compare'), actions: ['compare'] });
+      const compare = Dialog.createButton({
+        label: trans.__('Compare'),
+        accept: false,
+        actions: ['compare']
+      });
       const answer = await showDialog({
         title: trans.__('Put missed outputs back'),
         body: new MissedPreview(found, trans),

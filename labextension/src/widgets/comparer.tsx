@@ -13,6 +13,8 @@ import { Facts } from './facts';
 import { FileTree, type Choice } from './filetree';
 import { diffIcon } from './icons';
 import { NotebookDiff } from './notebookdiff';
+import { imageFile } from './imagefile';
+import { showBlockedOnClick } from './rendering';
 import { textDiff, textView, type Languages } from './textdiff';
 
 export interface IComparerOptions {
@@ -32,6 +34,7 @@ export class Comparer extends Panel {
     const { model, trans } = options;
     this.addClass('codesave-Comparer');
     this.node.tabIndex = -1;
+    showBlockedOnClick(this.node);
     this.title.icon = diffIcon;
     this.title.closable = true;
     this.header = new ComparerHeader(
@@ -154,6 +157,9 @@ export class Comparer extends Panel {
       panel.addClass('codesave-FileDiff');
       void this.fillText(panel, file);
       return panel;
+    }
+    if (file.mime?.startsWith('image/')) {
+      return imageFile(this.model, file, trans);
     }
     const size = (side: { size: number } | null) =>
       side ? bytes(side.size) : trans.__('absent');

@@ -2,7 +2,7 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 import type { IComparisonArgs } from '../model/comparison';
-import { runTitle } from '../model/titles';
+import { runTitle, sameMinute } from '../model/titles';
 import type { ICodeSave } from '../tokens';
 
 /** Asks which two to compare; null when the person thinks better of it. */
@@ -16,7 +16,10 @@ export async function pickSides(
     client.artifacts().catch(() => [])
   ]);
   const suggestions = new Map<string, string>();
-  page.runs.forEach(run => suggestions.set(run.id, runTitle(run)));
+  const shared = sameMinute(page.runs);
+  for (const run of page.runs) {
+    suggestions.set(run.id, runTitle(run, new Date(), undefined, shared.has(run.id)));
+  }
   for (const { notebook } of page.runs) {
     if (notebook && !notebook.startsWith('/')) {
       suggestions.set(`./${notebook}`, trans.__('%1 on disk', notebook));
@@ -51,6 +54,7 @@ class Picker extends Widget implements Dialog.IBodyWidget<IComparisonArgs> {
   ) {
     super();
     this.addClass('codesave-Picker');
+    this.titles = suggestions;
     const list = document.createElement('datalist');
     list.id = 'codesave-picker-suggestions';
     for (const [value, label] of suggestions) {
@@ -60,7 +64,12 @@ class Picker extends Widget implements Dialog.IBodyWidget<IComparisonArgs> {
       const label = document.createElement('label');
       const input = document.createElement('input');
       input.className = 'jp-mod-styled';
-      input.value = value;
+      input.value = suggestions.get(value) ?? value;
+      // A chosen reference is shown by the title under which a person knows it.
+      input.oninput = () => {
+        input.value = suggestions.get(input.value.trim()) ?? input.value;
+      };
+      input.onfocus = () => input.select();
       input.placeholder = trans.__('A run, @1, ARTIFACT:v0 or a path such as ./analysis.ipynb');
       input.setAttribute('list', list.id);
       label.append(title, input);
@@ -73,8 +82,19 @@ class Picker extends Widget implements Dialog.IBodyWidget<IComparisonArgs> {
   }
 
   getValue(): IComparisonArgs {
-    return { base: this.base.value.trim(), head: this.head.value.trim() };
+    const reference = ({ value }: HTMLInputElement) => {
+      const said = value.trim();
+      for (const [known, title] of this.titles) {
+        if (title === said) {
+          return known;
+        }
+      }
+      return said;
+    };
+    return { base: reference(this.base), head: reference(this.head) };
   }
+
+  private titles: Map<string, string>;
 
   private base: HTMLInputElement;
   private head: HTMLInputElement;

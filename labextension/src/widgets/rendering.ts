@@ -89,12 +89,17 @@ export function withoutRemote(html: string): string {
   // A document of its own: nothing in it is loaded or run.
   const page = new DOMParser().parseFromString(html, 'text/html');
   for (const node of page.body.querySelectorAll('*')) {
+    node.removeAttribute('data-codesave-src');
     for (const name of SOURCES) {
       const value = node.getAttribute(name);
       if (value !== null && !/^\s*(data:image\/|attachment:|blob:)/i.test(value)) {
         node.removeAttribute(name);
         node.setAttribute('title', `Not loaded: ${value}`);
         node.classList.add('codesave-blocked');
+        if (node.localName === 'img' && name === 'src') {
+          node.setAttribute('data-codesave-src', value);
+          node.setAttribute('title', `Not loaded: ${value}\nClick to show it.`);
+        }
       }
     }
     if (/url\s*\(/i.test(node.getAttribute('style') ?? '')) {
@@ -107,6 +112,21 @@ export function withoutRemote(html: string): string {
     }
   }
   return page.body.innerHTML;
+}
+
+/** Has a click on an image that was not loaded load it. */
+export function showBlockedOnClick(node: HTMLElement): void {
+  node.addEventListener('click', event => {
+    const image = (event.target as Element).closest('img.codesave-blocked');
+    const source = image?.getAttribute('data-codesave-src');
+    if (image && source) {
+      event.preventDefault();
+      image.classList.remove('codesave-blocked');
+      image.removeAttribute('data-codesave-src');
+      image.removeAttribute('title');
+      image.setAttribute('src', source);
+    }
+  });
 }
 
 /** SVG as an image: no script in it runs and nothing is fetched. */

@@ -14,6 +14,7 @@ import type { IRunPage } from '../tokens';
 import { executionsOf } from './executions';
 import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
+import { showBlockedOnClick } from './rendering';
 import { RunDetails } from './rundetails';
 import type { Languages } from './textdiff';
 import { Timeline } from './timeline';
@@ -39,6 +40,7 @@ export class SessionViewer extends Panel {
     const { model, trans } = options;
     this.addClass('codesave-SessionViewer');
     this.node.tabIndex = -1;
+    showBlockedOnClick(this.node);
     this.title.icon = codeHistoryIcon;
     this.title.closable = true;
     this.title.label = trans.__('Run %1', model.run);
