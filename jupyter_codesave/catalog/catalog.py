@@ -29,8 +29,9 @@ _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
 class Transaction:
     """A connection within a transaction; every query module takes one."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, memory: dict[str, Any]) -> None:
         self.connection = connection
+        self.memory = memory  # what queries remember between transactions, to be faster
         self.sqlite = connection.dialect.name == "sqlite"
 
     def execute(self, statement: Any, rows: Any = None) -> Any:
@@ -45,6 +46,16 @@ class Transaction:
         """Insert rows; where their primary key is there, set the other columns."""
         if rows:
             self.execute(_upsert(table, tuple(rows[0]), self.sqlite), rows)
+
+    def walk(self) -> None:
+        """Let the queries of this transaction walk an index until their page is full.
+
+        PostgreSQL would often rather find everything and sort it: it cannot know how soon the
+        page will be full.
+        """
+        if not self.sqlite:
+            for way in ("sort", "seqscan", "bitmapscan"):
+                self.connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
 
     def keep_blobs(self) -> None:
         """Hold garbage collection off until this transaction ends."""
@@ -62,7 +73,7 @@ class Catalog:
 
     def __init__(self, place: Path | str, *, wal: bool = True) -> None:
         self.place = place
-        self._wal = wal
+        self._memory: dict[str, Any] = {}
         try:
             self.engine = _sqlite(place, wal) if isinstance(place, Path) else _postgresql(place)
             self._settle_schema()
@@ -121,7 +132,7 @@ class Catalog:
     @contextmanager
     def _begin(self, engine: sa.Engine) -> Iterator[Transaction]:
         with self._guard(), engine.begin() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self._memory)
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -279,7 +290,7 @@ def _postgresql(url: str) -> sa.Engine:
             pool_pre_ping=True,
             connect_args={
                 "connect_timeout": 15,
-                "options": f"-c lock_timeout={_WAIT * 1000} -c timezone=UTC",
+                "options": f"-c lock_timeout={_WAIT * 1000} -c timezone=UTC -c jit=off",
             },
         )
     except ImportError:

@@ -127,6 +127,7 @@ def page(
     if cursor:
         started, _, run_id = cursor.rpartition("~")
         query = query.where(sa.tuple_(_runs.c.started, _runs.c.id) < (started, run_id))
+    tx.walk()
     rows = tx.execute(
         query.order_by(_runs.c.started.desc(), _runs.c.id.desc()).limit(limit + 1)
     ).mappings()
@@ -238,7 +239,7 @@ def put_executions(tx: Transaction, executions: Sequence[Execution]) -> None:
                 "number": each.number,
                 "key": each.key,
                 "source": sources[each.source],
-                "started": each.started,
+                "started": each.started or "",
                 "ended": each.ended,
                 "status": each.status,
                 "cell_id": each.cell_id,
@@ -278,7 +279,7 @@ def executions(tx: Transaction, run_id: str) -> list[Execution]:
             number=row.number,
             key=row.key,
             source=row.text,
-            started=row.started,
+            started=row.started or None,
             ended=row.ended,
             status=row.status,
             cell_id=row.cell_id,

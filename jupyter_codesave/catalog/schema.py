@@ -138,7 +138,7 @@ executions = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("key", Words, nullable=False),
     Column("source", _number, nullable=False),  # texts.id
-    Column("started", Words),
+    Column("started", Words, nullable=False),  # "": unknown
     Column("ended", Words),
     Column("status", Words, nullable=False),
     Column("cell_id", Words),

@@ -2,6 +2,7 @@
 
 Texts are indexed folded (lower case, no blanks around operators: `lr = 3e-4` finds `lr=3e-4`), by
 the trigrams of FTS5 or pg_trgm. The index only proposes; a comparison of the folded texts decides.
+What is frequent, as a sample tells, is found sooner by walking from the newest execution on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LONGEST = 1000  # characters of a search
 PRINTED = 4096  # characters of an execution's printed output that are indexed
 _FEW = 3000  # executions that are cheaper sorted than walked
 _BATCH = 500
+_RAREST = 4  # trigrams that are looked up
+_SAMPLE = 400  # texts that tell which those are
+_BEGINNING = 4000  # characters of each
 _OPERATORS = re.compile(r"[ \t]*([^\w\s])[ \t]*")
 _BLANKS = re.compile(r"[ \t]+")
 _UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
@@ -108,7 +112,7 @@ def search(tx: Transaction, text: str, *, limit: int, cursor: str | None) -> Pag
             f"search needs 1 to {LONGEST} characters, not {len(text)}; give a part of the code"
         )
     before = _position(cursor)
-    found = _few(tx, needle) if len(needle) >= 3 else None
+    found = _few(tx, needle)
     if found is None:
         hits = _walk(tx, needle, before, limit + 1)
     else:
@@ -125,10 +129,21 @@ _Position = tuple[str, str, int]
 
 def _few(tx: Transaction, needle: str) -> list[_Position] | None:
     """Find all matches through the trigram index; None when they are many."""
-    matches = sa.select(_texts.c.id).where(_holds(tx, _texts.c.folded, needle))
+    trigrams = {needle[at : at + 3] for at in range(len(needle) - 2)}
+    sample = _sample(tx)
+    if not trigrams or sum(needle in text for text in sample) * 50 > len(sample):
+        return None
+    matches = sa.select(_texts.c.id).where(_contains(tx, _texts.c.folded, needle))
     if tx.sqlite:
-        index = sa.table("texts_trigrams", sa.column("rowid"), sa.column("folded"))
-        matches = sa.select(index.c.rowid).where(_holds(tx, index.c.folded, needle))
+        # FTS5 reads the whole list of every trigram it is given: the rarest ones do.
+        rarest = sorted(trigrams, key=lambda each: (sum(each in text for text in sample), each))
+        quoted = ['"' + each.replace('"', '""') + '"' for each in rarest[:_RAREST]]
+        index = sa.table("texts_trigrams", sa.column("rowid"))
+        matched = sa.literal_column("texts_trigrams").match(" AND ".join(quoted))
+        matches = matches.join(index, index.c.rowid == _texts.c.id).where(matched)
+    else:
+        pattern = re.sub(r"[%_\\]", "_", needle)
+        matches = matches.where(_texts.c.folded.like(f"%{pattern}%"))
     ids = list(tx.execute(matches.limit(_FEW + 1)).scalars())
     if len(ids) > _FEW:
         return None
@@ -141,14 +156,30 @@ def _few(tx: Transaction, needle: str) -> list[_Position] | None:
                 .where(column.in_(batch))
                 .limit(_FEW + 1)
             )
-            found.update((row[0] or "", row[1], row[2]) for row in tx.execute(query))
+            found.update((row[0], row[1], row[2]) for row in tx.execute(query))
             if len(found) > _FEW:
                 return None
     return _without_deleted(tx, found)
 
 
+def _sample(tx: Transaction) -> list[str]:
+    """Give some texts, evenly spread, to tell what is rare; read anew once there are many more."""
+    last = int(tx.execute(sa.select(sa.func.max(_texts.c.id))).scalar() or 0)
+    known, sample = tx.memory.get("sample", (0, []))
+    if not known <= last <= known + max(known // 5, 100):
+        spread = range(1, last + 1, max(last // _SAMPLE, 1))
+        query = sa.select(sa.func.substr(_texts.c.folded, 1, _BEGINNING))
+        sample = list(tx.execute(query.where(_texts.c.id.in_(spread))).scalars())
+        tx.memory["sample"] = (last, sample)
+    return list(sample)
+
+
 def _without_deleted(tx: Transaction, found: set[_Position]) -> list[_Position]:
-    deleted = set(tx.execute(sa.select(_runs.c.id).where(_runs.c.deleted.is_not(None))).scalars())
+    names = sorted({run for _, run, _ in found})
+    deleted: set[str] = set()
+    for at in range(0, len(names), _BATCH):
+        query = sa.select(_runs.c.id).where(_runs.c.id.in_(names[at : at + _BATCH]))
+        deleted.update(tx.execute(query.where(_runs.c.deleted.is_not(None))).scalars())
     return [each for each in found if each[1] not in deleted]
 
 
@@ -156,19 +187,20 @@ def _read(tx: Transaction, positions: list[_Position]) -> list[Hit]:
     if not positions:
         return []
     keys = [(run, number) for _, run, number in positions]
+    # SQLite finds pairs by walking the whole table; by one and the other it uses the key.
     query = (
         sa.select(_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
         .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
-        .where(sa.tuple_(_executions.c.run, _executions.c.number).in_(keys))
+        .where(_executions.c.run.in_({run for run, _ in keys}))
+        .where(_executions.c.number.in_({number for _, number in keys}))
     )
     rows = {(row[0], row[1]): row for row in tx.execute(query)}
-    return [Hit(run, n, rows[run, n][3], rows[run, n][2]) for run, n in keys]
+    return [Hit(run, n, rows[run, n][3], rows[run, n][2] or None) for run, n in keys]
 
 
 def _walk(tx: Transaction, needle: str, before: _Position | None, limit: int) -> list[Hit]:
     """Walk from the newest execution on until the page is full: matches are many."""
     printed = _texts.alias("printed")
-    started = sa.func.coalesce(_executions.c.started, "")
     query = (
         sa.select(_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
         .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
@@ -180,23 +212,15 @@ def _walk(tx: Transaction, needle: str, before: _Position | None, limit: int) ->
         )
     )
     if before:
-        here = sa.tuple_(started, _executions.c.run, _executions.c.number)
+        here = sa.tuple_(_executions.c.started, _executions.c.run, _executions.c.number)
         query = query.where(here < before)
-        if before[0]:
-            query = query.where(_executions.c.started <= before[0])
     query = query.order_by(
-        _executions.c.started.desc().nulls_last(),
+        _executions.c.started.desc(),
         _executions.c.run.desc(),
         _executions.c.number.desc(),
     ).limit(limit)
-    return [Hit(row[0], row[1], row[3], row[2]) for row in tx.execute(query)]
-
-
-def _holds(tx: Transaction, column: Any, needle: str) -> Any:
-    # An escape character would keep FTS5 from using its index: what LIKE reads as a wildcard is
-    # left to be one, and `_contains` decides.
-    pattern = re.sub(r"[%_\\]", "_", needle)
-    return sa.and_(column.like(f"%{pattern}%"), _contains(tx, column, needle))
+    tx.walk()
+    return [Hit(row[0], row[1], row[3], row[2] or None) for row in tx.execute(query)]
 
 
 def _contains(tx: Transaction, column: Any, needle: str) -> Any:

@@ -113,6 +113,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(search, "_FEW", few)
+    monkeypatch.setattr(search, "_sample", lambda tx: [])
     fill(catalog, [f"call({n}, common)" if n % 3 else "other" for n in range(100)])
     fill(catalog, [f"again({n}, common)" for n in range(50)], "brun")
     found: list[Hit] = []
@@ -152,8 +153,9 @@ def test_the_index_and_the_walk_find_what_a_plain_comparison_finds(
         if not needle:
             continue
         plain = [n for n, source in enumerate(sources, 1) if needle in search.fold(source)]
-        for few in (3000, 0):
+        for few, sample in ((3000, []), (0, [needle])):  # the index, the walk
             monkeypatch.setattr(search, "_FEW", few)
+            monkeypatch.setattr(search, "_sample", lambda tx, found=sample: found)
             assert find(catalog, text) == plain[::-1], (text, few, seed)
 
 

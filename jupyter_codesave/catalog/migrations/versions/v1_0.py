@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, autoincrement=False, **key),
         sa.Column("key", words, **needed),
         sa.Column("source", number, **needed),
-        sa.Column("started", words),
+        sa.Column("started", words, **needed),
         sa.Column("ended", words),
         sa.Column("status", words, **needed),
         sa.Column("cell_id", words),
@@ -152,7 +152,10 @@ def upgrade() -> None:
     op.create_index("ix_parts_part", "parts", ["part"])
     if postgresql:
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-        op.execute("CREATE INDEX texts_trigrams ON texts USING gin (folded gin_trgm_ops)")
+        op.execute(
+            "CREATE INDEX texts_trigrams ON texts USING gin (folded gin_trgm_ops) "
+            "WITH (fastupdate = off)"
+        )
     else:
         op.execute(
             "CREATE VIRTUAL TABLE texts_trigrams USING fts5("
