@@ -31,6 +31,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 BUCKET = "codesave"
 _KEY, _SECRET = "codesavetest", "codesavetestsecret"
+_AZURITE = "azurite@3.35.0"  # later ones ask for versions of packages that a mirror may lack
 _AZURE_ACCOUNT = "devstoreaccount1"  # Azurite's own, public account and key
 _AZURE_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -147,8 +148,8 @@ def _azurite_program() -> str:
     if not program.exists():
         cache.mkdir(parents=True, exist_ok=True)
         npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
-        command = [npm or "npm", "install", "--prefix", str(cache), "--silent", "azurite@3"]
-        _install(command, f"Azurite is missing: run `npm install --prefix {cache} azurite@3`")
+        command = [npm or "npm", "install", "--prefix", str(cache), "--silent", _AZURITE]
+        _install(command, f"Azurite is missing: run `npm install --prefix {cache} {_AZURITE}`")
     return str(program)
 
 
