@@ -1,0 +1,171 @@
+"""The session viewer in a real browser: timeline, executions of a cell, images, details, copies."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import zlib
+from typing import Any
+
+import nbformat
+import pytest
+
+from tests.conftest import Lab
+from tests.end_to_end.jupyterlab import open_lab, write_notebook
+from tests.end_to_end.test_comparer import leave
+from tests.journal.records import message, stream
+
+READY = ".codesave-SessionViewer:visible[data-state=ready]"
+
+
+def png(red: int) -> str:
+    """Give a small square of one colour as base64."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = (b"\0" + bytes((red, 80, 80)) * 40) * 40
+    header = struct.pack(">IIBBBBB", 40, 40, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    return base64.b64encode(
+        data + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    ).decode()
+
+
+def shown(red: int) -> list[bytes]:
+    return message("display_data", {"data": {"image/png": png(red)}, "metadata": {}})
+
+
+@pytest.fixture(scope="module")
+def viewed(lab: Lab) -> str:
+    """Give a session of 42 executions: one cell three times, two images and an error."""
+    path = write_notebook(lab.root / "seen.ipynb", "first line", "second line")
+    written = nbformat.read(path, as_version=4)
+    written.cells[1].id = "again"
+    nbformat.write(written, path)
+    error = {"ename": "ValueError", "evalue": "no", "traceback": ["ValueError: no way"]}
+    cells: list[Any] = [
+        ("again", "accuracy(1)", [stream("accuracy 0.1\n")]),
+        ("plot", "plot(1)", [shown(10)]),
+        ("again", "accuracy(2)", [stream("accuracy 0.2\n")]),
+        ("plot2", "plot(2)", [shown(200)]),
+        ("bad", "fail()", [message("error", error)]),
+        ("again", "accuracy(3)", [stream("accuracy 0.3\n")]),
+        *((f"n{n}", f"number = {n}\nprint(number)", [stream(f"{n}\n")]) for n in range(36)),
+    ]
+    facts = [
+        ("environment", {"python": "3.11.9", "packages": {"numpy": "2.1"}}),
+        ("git", {"commit": "c0ffee", "branch": "side", "remote": None, "dirty": True}),
+    ]
+    return leave(
+        lab, "viewed", cells, notebook="seen.ipynb", minute=40, facts=facts, config={"lr": 0.3}
+    )
+
+
+def view(page: Any, lab: Lab, run: str) -> Any:
+    open_lab(page, lab)
+    page.evaluate(
+        "run => { window.jupyterapp.commands.execute('codesave:open-session', {run}); }", run
+    )
+    page.wait_for_selector(READY, timeout=30_000)
+    return page.locator(READY)
+
+
+def press(viewer: Any, name: str) -> None:
+    viewer.get_by_role("button", name=name, exact=True).click()
+
+
+def test_the_timeline_leads_to_each_execution(lab: Lab, page: Any, viewed: str) -> None:
+    viewer = view(page, lab, viewed)
+    rows = viewer.locator(".codesave-Timeline li[role=option]")
+    assert rows.count() == 42
+    assert "accuracy(1)" in rows.first.inner_text()
+    assert [row.inner_text().split("\n")[0] for row in rows.all()[:3]] == ["[1]", "[2]", "[3]"]
+    failed = viewer.locator(".codesave-Timeline li[data-status=error]")
+    assert failed.count() == 1
+    failed.click()
+    viewer.locator(".jp-OutputArea-output", has_text="no way").wait_for()
+    rows.nth(4).focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    viewer.locator(".codesave-Timeline li[aria-selected=true]", has_text="plot(2)").wait_for()
+    viewer.locator(".jp-Cell.codesave-mod-found", has_text="plot(2)").locator("img").wait_for()
+    assert page.problems == []
+
+
+def test_the_executions_of_a_cell_stand_beside_each_other(lab: Lab, page: Any, viewed: str) -> None:
+    viewer = view(page, lab, viewed)
+    rows = viewer.locator(".codesave-Timeline li[role=option]")
+    rows.nth(1).click()
+    assert viewer.get_by_role("button", name="Ran once").is_disabled()
+    rows.nth(2).click()
+    press(viewer, "Compare its 3 executions")
+    pairs = viewer.locator(".codesave-Executions .codesave-CellDiff-content")
+    pairs.nth(1).locator(".cm-merge-b", has_text="accuracy(3)").wait_for()
+    assert pairs.count() == 2
+    assert "accuracy(1)" in pairs.first.locator(".codesave-Source .cm-merge-a").inner_text()
+    assert "accuracy(2)" in pairs.first.locator(".codesave-Source .cm-merge-b").inner_text()
+    output = pairs.nth(1).locator(".codesave-Output-text")
+    assert "0.2" in output.locator(".cm-merge-a").inner_text()
+    assert "0.3" in output.locator(".cm-merge-b").inner_text()
+    press(viewer, "Session")
+    viewer.locator(".jp-Cell", has_text="accuracy(2)").first.wait_for()
+    assert page.problems == []
+
+
+def test_images_are_gathered_newest_first(lab: Lab, page: Any, viewed: str) -> None:
+    viewer = view(page, lab, viewed)
+    press(viewer, "Images")
+    images = viewer.locator(".codesave-Gallery-image")
+    images.nth(1).wait_for()
+    assert images.count() == 2
+    assert "plot(2)" in images.first.inner_text()
+    assert images.first.locator("img").get_attribute("src").endswith(png(200))
+    assert images.first.locator("img").get_attribute("alt")
+    images.nth(1).click()
+    cell = viewer.locator(".jp-Cell", has_text="plot(1)")
+    cell.locator("img").wait_for()
+    assert page.problems == []
+
+
+def test_details_tell_where_the_code_ran(lab: Lab, page: Any, viewed: str) -> None:
+    viewer = view(page, lab, viewed)
+    press(viewer, "Details")
+    details = viewer.locator(".codesave-RunDetails")
+    assert "c0ffee" in details.locator("table", has_text="Git").inner_text()
+    assert "0.3" in details.locator("table", has_text="Config").inner_text()
+    environment = details.locator("table", has=page.locator("caption", has_text="Environment"))
+    assert "3.11.9" in environment.inner_text()
+    assert "2.1" in environment.inner_text()
+    assert viewed in details.inner_text()
+    assert page.problems == []
+
+
+def test_a_session_is_copied_and_downloaded(lab: Lab, page: Any, viewed: str) -> None:
+    viewer = view(page, lab, viewed)
+    with page.expect_download() as started:
+        press(viewer, "Download")
+    with open(started.value.path()) as file:
+        downloaded = nbformat.reads(file.read(), as_version=4)
+    nbformat.validate(downloaded)
+    assert [cell.source for cell in downloaded.cells][:2] == ["accuracy(1)", "plot(1)"]
+    assert len(downloaded.cells) == 42
+
+    press(viewer, "Open a copy")
+    page.locator(".jp-NotebookPanel .jp-Cell", has_text="accuracy(1)").first.wait_for()
+    (copy,) = lab.root.glob("Untitled*.ipynb")
+    assert len(json.loads(copy.read_text())["cells"]) == 42
+    assert page.problems == []
+
+
+def test_a_cell_is_copied_and_found_again_in_its_notebook(lab: Lab, page: Any, viewed: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    viewer = view(page, lab, viewed)
+    viewer.locator(".codesave-Timeline li[role=option]").nth(5).click()
+    press(viewer, "Copy cell")
+    assert page.evaluate("() => navigator.clipboard.readText()") == "accuracy(3)"
+    press(viewer, "Go to notebook")
+    page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active", has_text="second line").wait_for()
+    assert page.problems == []
