@@ -6,16 +6,25 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from jupyter_codesave.errors import UnavailableError
 from jupyter_codesave.server.workers import CallError, Pool
 from tests.conftest import isolated
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread with a loop of its own: the browser tests keep one running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def notebook(cells: int, word: str) -> str:
@@ -46,7 +55,7 @@ def test_an_answer_comes_back_whole(tmp_path: Path) -> None:
         with pool(tmp_path) as workers:
             return json.loads(await workers.call("runs"))
 
-    assert asyncio.run(ask()) == {"runs": [], "next": None}
+    assert run(ask()) == {"runs": [], "next": None}
 
 
 def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> None:
@@ -57,7 +66,7 @@ def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> Non
             await workers.call("runs")
             return caught.value
 
-    error = asyncio.run(ask())
+    error = run(ask())
     assert (error.reason, error.status) == ("not-found", 404)
     assert "nothere" in str(error)
 
@@ -71,7 +80,7 @@ def test_what_takes_too_long_is_ended_and_the_next_call_is_answered(tmp_path: Pa
                 await workers.call("diff_texts", 0.05, base=base, head=head)
             return json.loads(await workers.call("runs"))
 
-    assert asyncio.run(ask())["runs"] == []
+    assert run(ask())["runs"] == []
 
 
 def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
@@ -89,7 +98,7 @@ def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
             if workers._workers[0]._process is not process:
                 assert await process.wait() == -9
 
-    asyncio.run(ask())
+    run(ask())
 
 
 def test_a_killed_worker_is_told_and_replaced(tmp_path: Path) -> None:
@@ -103,7 +112,7 @@ def test_a_killed_worker_is_told_and_replaced(tmp_path: Path) -> None:
                 await workers.call("runs")
             return json.loads(await workers.call("runs"))
 
-    assert asyncio.run(ask())["runs"] == []
+    assert run(ask())["runs"] == []
 
 
 def test_the_event_loop_beats_while_ten_heavy_diffs_run(tmp_path: Path) -> None:
@@ -127,6 +136,6 @@ def test_the_event_loop_beats_while_ten_heavy_diffs_run(tmp_path: Path) -> None:
             heart.cancel()
         return gaps, answers
 
-    gaps, answers = asyncio.run(ask())
+    gaps, answers = run(ask())
     assert all(json.loads(answer)["files"] for answer in answers)
     assert max(gaps) < 0.1
