@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from queue import Empty
 from typing import Any
 from urllib.parse import quote
 
@@ -46,8 +47,19 @@ def start(lab: Lab, kernel: str, notebook: str) -> tuple[str, Any]:
     client = BlockingKernelClient(connection_file=str(runtime / f"kernel-{kernel_id}.json"))
     client.load_connection_file()
     client.start_channels()
-    client.wait_for_ready(timeout=90)
+    wait_until(lambda: is_ready(client), f"the {kernel} kernel", 120)
     return kernel_id, client
+
+
+def is_ready(client: Any) -> bool:
+    """Ask until both channels answer; wait_for_ready takes a busy machine for a dead kernel."""
+    client.kernel_info()
+    try:
+        client.get_iopub_msg(timeout=1)
+        client.get_shell_msg(timeout=1)
+    except Empty:
+        return False
+    return True
 
 
 def runs(lab: Lab, notebook: str, executions: int) -> Any:
