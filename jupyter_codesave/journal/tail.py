@@ -28,8 +28,9 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +38,8 @@ MAGIC = b"CSTAIL01"
 SUFFIX = ".tail"
 STREAMS = ("stdout", "stderr")
 _HEADER = struct.Struct("<8sIII")
-_START = 64
-_CHUNK = 64 << 10
+_CHUNK = 64 << 10  # what can be mapped on its own, everywhere
+_START = _CHUNK
 _CHUNKS = (24, 8)
 _LAP = struct.Struct("<Q")
 _MARK = struct.Struct("<2sHQ")
@@ -148,25 +149,22 @@ class Tail:
         """
         self.path = path
         self.settle = settle
+        self.streams: list[TailStream] = []
+        self.lock = threading.RLock()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         self.handle = os.open(path, flags, 0o600)
-        size = _START + _CHUNK * sum(_CHUNKS)
+        self.end = self.apart = _START + _CHUNK * sum(_CHUNKS)  # where large texts go
         try:
             # Without blocks of its own a mapped file on a full disk would kill the process.
-            os.posix_fallocate(self.handle, 0, size)
-            self.map = mmap.mmap(self.handle, size)
-        except (AttributeError, OSError, ValueError) as error:
+            os.posix_fallocate(self.handle, 0, self.end)
+            os.pwrite(self.handle, _HEADER.pack(MAGIC, _CHUNK, *_CHUNKS), 0)
+        except (AttributeError, OSError) as error:
             os.close(self.handle)
             with suppress(OSError):
                 path.unlink()
             raise OSError(f"no tail: {error}") from error
-        self.apart = size  # where the next large text goes
-        self.end = size
-        _HEADER.pack_into(self.map, 0, MAGIC, _CHUNK, *_CHUNKS)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
-        self.streams: list[TailStream] = []
-        self.lock = threading.RLock()
 
     def stream(
         self, name: str, source: Any, keeps: Callable[[str], bool], echo: Any = None
@@ -178,7 +176,11 @@ class Tail:
         """
         index = STREAMS.index(name)
         first = _START + _CHUNK * sum(_CHUNKS[:index])
-        stream = TailStream(self, source, keeps, first, _CHUNKS[index], echo)
+        stream = TailStream(
+            self, source, keeps, range(first, first + _CHUNK * _CHUNKS[index], _CHUNK)
+        )
+        if echo is not None:
+            stream.echo_to(echo)
         self.streams.append(stream)
         return stream
 
@@ -187,15 +189,22 @@ class Tail:
         for stream in self.streams:
             stream.reconsider()
 
-    def make_room(self) -> None:
-        """Use the room behind the chunks again, once all that lies there is published."""
-        if self.apart > self.end + _MOST_APART:
-            for stream in self.streams:
-                stream.publish_apart()
-        if self.apart > self.end and all(stream.is_apart_published for stream in self.streams):
-            self.settle()
-            self.apart = self.end
-            os.ftruncate(self.handle, self.end)
+    def lay_apart(self, data: bytes) -> int:
+        """Put a large text behind the chunks; give its place in the file."""
+        with self.lock:
+            if self.apart > self.end + _MOST_APART:
+                for stream in self.streams:
+                    stream.publish_apart()
+            if self.apart > self.end and all(s.is_apart_published for s in self.streams):
+                self.settle()
+                self.apart = self.end
+                os.ftruncate(self.handle, self.end)
+            place, self.apart = self.apart, self.apart + len(data)
+        left, at = memoryview(data), place
+        while left:
+            written = os.pwrite(self.handle, left, at)
+            left, at = left[written:], at + written
+        return place
 
     def close(self) -> None:
         """Remove the tail: all it holds is in the journal."""
@@ -216,141 +225,162 @@ class Tail:
 class TailStream:
     """What ipykernel's stream takes for an echo: `write` and `flush` are called for each print.
 
-    Nothing here raises. The fast path of `write` takes no lock: between reading and storing the
-    position it calls nothing, so the interpreter switches neither threads nor to a signal.
+    Nothing here raises. The fast path of `write` takes no lock: a chunk that is mapped keeps its
+    own position, and writing to it is one call. Where it raises, the slow path has the word.
     """
 
     def __init__(
-        self,
-        tail: Tail,
-        source: Any,
-        keeps: Callable[[str], bool],
-        first: int,
-        count: int,
-        echo: Any,
+        self, tail: Tail, source: Any, keeps: Callable[[str], bool], places: Sequence[int]
     ) -> None:
-        self._tail, self._source, self._keeps, self._echo = tail, source, keeps, echo
-        self._map = tail.map
-        self._first, self._count = first, count
-        self._position = 0  # where the next byte goes
-        self._limit = -1  # end of the chunk; -1: the slow path decides
-        self._parent: Any = None
+        self._tail, self._source, self._keeps = tail, source, keeps
+        self._who = _who_prints(source)
+        self._put: Callable[[bytes], object] = _discard
+        self._parent: Any = None  # who the present mark stands for
         self._key = ""
+        self._muted = True  # nothing of the present execution may be kept
+        self._places = places  # of the chunks in the file
+        self._chunks: list[mmap.mmap | None] = [None] * len(places)
+        self._chunk: mmap.mmap | None = None
+        self._lap = 0
         self._begun = 0  # where the text of the present mark begins
         self._apart = 0  # characters laid apart behind the present mark
         self._printed: dict[str, int] = {}  # characters by key, before the present mark
-        self._lap = 0
-        self._ends = [-1] * count  # when each chunk was left, in flushes
-        self._left: list[int] = []  # chunks left during the present write
         self._flushes = 0
-        self._apart_at = -1
-        self._muted = False
+        self._ends = [-1] * len(places)  # when each chunk was left, in flushes
+        self._left: list[int] = []  # chunks left during the present write
+        self._apart_at = -1  # when something was laid apart, in flushes
         self._stopped = False
         self._lock = threading.RLock()
 
     def write(self, string: str) -> None:
         """Keep `string` until it is published."""
-        if self._echo is not None:
-            self._echo.write(string)
         try:
-            data = string.encode("utf-8", "surrogatepass")
-            parent = self._source.parent_header
-            size = len(data)
-            start = self._position
-            end = start + size
-            if parent is self._parent and end <= self._limit:
-                self._map[start:end] = data
-                self._position = end
-            elif not (self._muted and parent is self._parent):
-                self._slowly(parent, string)
+            if self._who() is self._parent:
+                self._put(string.encode())
+                return
+        except (ValueError, LookupError):
+            pass  # no room, lone surrogates, or a thread of its own
+        try:
+            self._slowly(string)
         except Exception:
             self.stop()
 
     def flush(self) -> None:
         """A flush begins: what was printed before the one before the last is published."""
         self._flushes += 1
-        if self._echo is not None:
-            self._echo.flush()
+
+    def echo_to(self, echo: Any) -> None:
+        """Hand everything on to the echo that was there before."""
+        write, flush = self.write, self.flush
+
+        def write_both(string: str) -> None:
+            write(string)
+            echo.write(string)
+
+        def flush_both() -> None:
+            flush()
+            echo.flush()
+
+        self.write = write_both  # type: ignore[method-assign]
+        self.flush = flush_both  # type: ignore[method-assign]
 
     def reconsider(self) -> None:
         """Ask again whether the present execution may be kept."""
         with self._lock:
             self._leave_mark()
-            self._limit, self._parent, self._muted = -1, None, False
+            self._parent, self._put, self._muted = None, _discard, True
 
     def stop(self) -> None:
         """Keep nothing any more."""
-        self._stopped, self._muted, self._limit = True, True, -1
+        self._stopped, self._put = True, _discard
 
-    def _slowly(self, parent: Any, string: str) -> None:
-        if self._stopped:
-            return
+    def publish_apart(self) -> None:
+        """Have all published that this stream laid apart."""
+        if self._apart_at >= 0:
+            self._publish(self._apart_at)
+
+    @property
+    def is_apart_published(self) -> bool:
+        """Tell whether all that this stream laid apart is published."""
+        return self._apart_at < 0 or self._flushes - self._apart_at >= 3
+
+    def _slowly(self, string: str) -> None:
+        parent = self._source.parent_header
         with self._lock:
-            limit, self._limit = self._limit, -1  # others come here, too, and wait
+            if self._stopped:
+                return
             if parent is not self._parent:
-                self._leave_mark()
-                self._parent, self._key = parent, str(parent.get("msg_id") or "")
-                self._muted = not (self._key and self._keeps(self._key))
-                if not self._muted:
-                    limit = self._mark(limit)
-            if not self._muted:
-                limit = self._keep(string, limit)
+                self._turn_to(parent)
+            if self._muted:
+                return
+            if len(string) > _LARGE:
+                self._lay_apart(string)
+            else:
+                for at in range(0, len(string), _PIECE):
+                    self._keep(string[at : at + _PIECE].encode("utf-8", "surrogatepass"))
             # Only now the stream gets this very text: a flush meanwhile did not take it along.
             for index in self._left:
                 self._ends[index] = self._flushes
             self._left.clear()
-            self._limit = -1 if self._muted else limit
 
-    def _keep(self, string: str, limit: int) -> int:
-        if len(string) > _LARGE:
-            return self._lay_apart(string, limit)
-        for at in range(0, len(string), _PIECE):
-            data = string[at : at + _PIECE].encode("utf-8", "surrogatepass")
-            if self._position + len(data) > limit:
-                limit = self._next_chunk()
-            start = self._position
-            self._map[start : start + len(data)] = data
-            self._position = start + len(data)
-        return limit
+    def _turn_to(self, parent: Any) -> None:
+        """Another execution prints from here on."""
+        self._leave_mark()
+        self._parent, self._put = None, _discard
+        self._key = str(parent.get("msg_id") or "")
+        self._muted = not (self._key and self._keeps(self._key))
+        if not self._muted:
+            self._mark()
+        self._parent = parent
 
-    def _mark(self, limit: int) -> int:
-        """Begin the text of the present execution, where there is room for its mark."""
+    def _keep(self, data: bytes) -> None:
+        """Write where there is room, in the next chunk if need be."""
+        if self._chunk is None or self._chunk.tell() + len(data) > _CHUNK:
+            self._next_chunk()
+        assert self._chunk is not None
+        self._chunk.write(data)
+
+    def _mark(self) -> None:
+        """Begin the text of the present execution."""
         key = self._key.encode("utf-8", "surrogatepass")[:1000]
         mark = _MARK.pack(_BEGIN, len(key), self._printed.get(self._key, 0)) + key
-        if self._position + len(mark) > limit:
-            return self._next_chunk()
-        self._map[self._position : self._position + len(mark)] = mark
-        self._position += len(mark)
-        self._begun, self._apart = self._position, 0
-        return limit
+        if self._chunk is None or self._chunk.tell() + len(mark) > _CHUNK:
+            self._next_chunk()  # begins with the mark
+            return
+        self._chunk.write(mark)
+        self._begun, self._apart = self._chunk.tell(), 0
+        self._put = self._chunk.write
 
     def _leave_mark(self) -> None:
         """Book the characters printed behind the present mark."""
-        if self._parent is None or self._muted:
+        if self._muted or self._chunk is None:
             return
-        text = bytes(self._map[self._begun : self._position])
         count = self._apart
-        for part in _texts(text):
+        for part in _texts(self._chunk[self._begun : self._chunk.tell()]):
             count += len(part.decode("utf-8", "surrogatepass"))
         self._printed[self._key] = self._printed.get(self._key, 0) + count
-        self._begun, self._apart = self._position, 0
+        self._begun, self._apart = self._chunk.tell(), 0
 
-    def _next_chunk(self) -> int:
+    def _next_chunk(self) -> None:
         """Take the next chunk, once all it held is published, and begin it with a mark."""
-        if not self._muted and self._lap:
-            self._leave_mark()
+        self._leave_mark()
         if self._lap:
-            self._left.append((self._lap - 1) % self._count)
-        index = self._lap % self._count
+            self._left.append((self._lap - 1) % len(self._places))
+        index = self._lap % len(self._places)
         if self._ends[index] >= 0:
             self._publish(self._ends[index])
             self._tail.settle()
+        chunk = self._chunks[index]
+        if chunk is None:
+            place = self._places[index]
+            chunk = self._chunks[index] = mmap.mmap(self._tail.handle, _CHUNK, offset=place)
         self._lap += 1
-        start = self._first + index * _CHUNK
-        self._map[start : start + _CHUNK] = b"\xff" * _CHUNK
-        _LAP.pack_into(self._map, start, self._lap)
-        self._position = start + _LAP.size
-        return self._mark(start + _CHUNK)
+        chunk[:] = b"\xff" * _CHUNK
+        chunk.seek(0)
+        chunk.write(_LAP.pack(self._lap))
+        self._chunk = chunk
+        self._begun = chunk.tell()
+        self._mark()
 
     def _publish(self, since: int) -> None:
         """Have all published that was printed before flush number `since` ended.
@@ -363,35 +393,25 @@ class TailStream:
                 break
             self._source.flush()
 
-    def publish_apart(self) -> None:
-        """Have all published that this stream laid apart."""
-        if self._apart_at >= 0:
-            self._publish(self._apart_at)
-
-    @property
-    def is_apart_published(self) -> bool:
-        """Tell whether all that this stream laid apart is published."""
-        return self._apart_at < 0 or self._flushes - self._apart_at >= 3
-
-    def _lay_apart(self, string: str, limit: int) -> int:
+    def _lay_apart(self, string: str) -> None:
         """Put a large text behind the chunks, and a mark that points to it."""
-        tail = self._tail
-        if self._position + _AWAY.size > limit:
-            limit = self._next_chunk()
         data = string.encode("utf-8", "surrogatepass")
-        with tail.lock:
-            tail.make_room()
-            position, tail.apart = tail.apart, tail.apart + len(data)
-        left, at = memoryview(data), position
-        while left:
-            written = os.pwrite(tail.handle, left, at)
-            left, at = left[written:], at + written
-        mark = _AWAY.pack(_APART, position, len(data), len(string))
-        self._map[self._position : self._position + len(mark)] = mark
-        self._position += len(mark)
+        place = self._tail.lay_apart(data)
+        self._keep(_AWAY.pack(_APART, place, len(data), len(string)))
         self._apart += len(string)
         self._apart_at = self._flushes
-        return limit
+
+
+def _discard(_: bytes) -> None:
+    """Keep nothing."""
+
+
+def _who_prints(source: Any) -> Callable[[], Any]:
+    """Give the cheapest way to ask who prints; LookupError means: ask the stream itself."""
+    variable = getattr(source, "_parent_header", None)
+    if isinstance(variable, ContextVar):
+        return variable.get
+    return lambda: source.parent_header
 
 
 def _texts(data: bytes) -> Iterable[bytes]:
