@@ -1,0 +1,296 @@
+"""What recording costs a kernel and a script: bare and recorded, paired in one run.
+
+CPU time, best of five, measured in the kernels themselves; the limits stretch with the machine.
+W&B offline is measured beside where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import isolated
+
+REFERENCE = 0.06, 0.02  # seconds of CPU: sha256 of 64 MB, json parse of 5 MB
+ROUNDS = 5
+HTML = "from IPython.display import HTML; h = '<b>x</b>' * (20_000_000 // 8)"
+WANDB = "import wandb; wandb.init(mode='offline', settings=wandb.Settings(silent=True))"
+
+
+class Kernel:
+    """A kernel whose cells are timed from within."""
+
+    def __init__(self, folder: Path, *, recorded: bool = True) -> None:
+        from jupyter_client.manager import start_new_kernel
+
+        self.manager, self.client = start_new_kernel(
+            env=isolated(folder), cwd=str(folder), startup_timeout=120
+        )
+        if not recorded:
+            self.run("from jupyter_codesave.capture.extension import unload; unload(get_ipython())")
+
+    def run(self, code: str, **options: Any) -> None:
+        self.client.execute_interactive(
+            code, timeout=600, output_hook=lambda message: None, **options
+        )
+
+    def ask(self, code: str) -> Any:
+        """Give a value as JSON; the asking cell is silent, so it is not recorded."""
+        reply = self.client.execute_interactive(
+            "import json, resource, time",
+            silent=True,
+            timeout=600,
+            output_hook=lambda message: None,
+            user_expressions={"x": f"json.dumps({code})"},
+        )
+        text = reply["content"]["user_expressions"]["x"]["data"]["text/plain"]
+        return json.loads(text[1:-1])
+
+    def cpu(self, code: str, times: int = 1) -> float:
+        """Give the CPU seconds of running a cell, its share of `times`."""
+        before = self.ask("time.process_time()")
+        for _ in range(times):
+            self.run(code)
+        return float(self.ask("time.process_time()") - before) / times
+
+    def memory(self) -> int:
+        """Give the resident bytes."""
+        return int(self.ask("int(open('/proc/self/statm').read().split()[1])")) * 4096
+
+    def stop(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+class Table:
+    """Prints rows as they come, and remembers what missed its limit."""
+
+    def __init__(self, slower: float) -> None:
+        self.slower, self.missed = slower, 0
+
+    def row(self, name: str, bare: str, ours: str, limit: str, met: bool) -> None:
+        self.missed += not met
+        print(f"| {name} | {bare} | {ours} | {limit}{'' if met else ' **missed**'} |", flush=True)
+
+    def seconds(self, name: str, found: float, limit: float) -> None:
+        limit *= self.slower
+        self.row(name, "", f"{found * 1e3:.1f} ms", f"≤ {limit * 1e3:.0f} ms", found <= limit)
+
+
+def calibration() -> float:
+    """How many times slower than the reference machine this one is, at least 1."""
+    block, text = bytes(64 << 20), json.dumps([{"key": "word " * 20}] * 40_000)
+
+    def cpu(work: Callable[[], object]) -> float:
+        best = []
+        for _ in range(ROUNDS):
+            began = time.process_time()
+            work()
+            best.append(time.process_time() - began)
+        return min(best)
+
+    sha = cpu(lambda: hashlib.sha256(block).digest())
+    parse = cpu(lambda: json.loads(text)) * 5e6 / len(text)
+    print(f"calibration: sha256 of 64 MB {sha:.3f} s, json parse of 5 MB {parse:.3f} s")
+    return max(1.0, sha / REFERENCE[0], parse / REFERENCE[1])
+
+
+def paired(table: Table, folder: Path, quick: bool) -> None:
+    """Compare the same cells in a bare and in a recorded kernel, turn by turn."""
+    kernels = {"bare": Kernel(folder / "bare", recorded=False), "ours": Kernel(folder / "ours")}
+    if importlib.util.find_spec("wandb"):
+        kernels["wandb"] = Kernel(folder / "wandb", recorded=False)
+        kernels["wandb"].run(WANDB)
+    try:
+        for kernel in kernels.values():
+            kernel.run(HTML)
+            kernel.cpu("1", 50)
+
+        def best(code: str, times: int = 1) -> dict[str, float]:
+            found: dict[str, list[float]] = {name: [] for name in kernels}
+            for _ in range(ROUNDS):
+                for name, kernel in kernels.items():
+                    found[name].append(kernel.cpu(code, times))
+            return {name: min(values) for name, values in found.items()}
+
+        def compare(name: str, code: str, ratio: float) -> None:
+            found = best(code)
+            ours = f"{found['ours']:.2f} s (× {found['ours'] / found['bare']:.2f})"
+            if "wandb" in found:
+                ours += f", wandb {found['wandb']:.2f} s"
+            met = found["ours"] <= ratio * found["bare"]
+            table.row(name, f"{found['bare']:.2f} s", ours, f"≤ × {ratio}", met)
+
+        found = best("1", 200)
+        more = found["ours"] - found["bare"]
+        ours = f"{found['ours'] * 1e3:.3f} ms (+ {more * 1e3:.3f})"
+        if "wandb" in found:
+            ours += f", wandb {found['wandb'] * 1e3:.3f} ms"
+        limit = 1e-4 * table.slower
+        bare = f"{found['bare'] * 1e3:.3f} ms"
+        table.row("a trivial cell", bare, ours, f"≤ + {limit * 1e3:.2f} ms", more <= limit)
+        compare("20 MB of HTML displayed", "HTML(h)", 1.1)
+        lines = "for n in range(100_000): print('line', n, 'of some length, as logs have')"
+        compare("100,000 lines printed", lines, 1.1)
+        count = 100_000 if quick else 1_000_000
+        compare(f"{count:,} prints", f"for n in range({count}): print(n)", 1.15)
+        if not quick:
+            compare("100 MB printed at once", "print('x' * 100_000_000)", 2.0)
+    finally:
+        for kernel in kernels.values():
+            kernel.stop()
+
+
+def growth(table: Table, folder: Path, cells: int) -> None:
+    """See whether cells grow dearer and memory larger."""
+    bare, ours = Kernel(folder / "m-bare", recorded=False), Kernel(folder / "m-ours")
+    try:
+        for kernel in (bare, ours):
+            kernel.cpu("1", 10)
+        first = min(ours.cpu("1", 100) for _ in range(ROUNDS))
+        for kernel in (bare, ours):
+            kernel.cpu("print('x')", 1000)
+        more = ours.memory() - bare.memory()
+        table.row(
+            "memory after 1,000 cells",
+            f"{bare.memory() / 1e6:.1f} MB",
+            f"{ours.memory() / 1e6:.1f} MB (+ {more / 1e6:.1f})",
+            "≤ + 5 MB",
+            more <= 5 << 20,
+        )
+        before = ours.memory()
+        ours.cpu("for n in range(200_000): print('line', n, 'of some length, as logs have')", 3)
+        grown = ours.memory() - before
+        bare_before = bare.memory()
+        bare.cpu("for n in range(200_000): print('line', n, 'of some length, as logs have')", 3)
+        bare_grown = bare.memory() - bare_before
+        table.row(
+            "more memory after 30 MB printed",
+            f"{bare_grown / 1e6:.1f} MB",
+            f"{grown / 1e6:.1f} MB",
+            "≤ bare + 3 MB",
+            grown - bare_grown <= 3 << 20,
+        )
+        if cells:
+            ours.cpu("1", cells)
+            last = min(ours.cpu("1", 100) for _ in range(ROUNDS))
+            table.row(
+                f"a cell after {cells:,}",
+                f"{first * 1e3:.3f} ms at first",
+                f"{last * 1e3:.3f} ms",
+                "≤ × 1.1",
+                last <= 1.1 * first,
+            )
+    finally:
+        bare.stop()
+        ours.stop()
+
+
+LOADING = """
+import sys, time
+def once():
+    from jupyter_codesave.capture.extension import unload
+    unload(get_ipython())
+    for name in [name for name in sys.modules if name.startswith('jupyter_codesave')]:
+        del sys.modules[name]
+    began = time.process_time()
+    from jupyter_codesave.capture.extension import load
+    load(get_ipython())
+    return time.process_time() - began
+"""
+
+
+def loading(table: Table, folder: Path) -> None:
+    """Loading into a kernel, importing and init() in a script."""
+    kernel = Kernel(folder / "load")
+    try:
+        kernel.run(LOADING, silent=True)
+        found = [float(kernel.ask("once()")) for _ in range(ROUNDS)]
+    finally:
+        kernel.stop()
+    table.seconds("loading the extension", min(found), 0.010)
+    script = (
+        "import time; a = time.process_time()\n"
+        "import jupyter_codesave as codesave; codesave.Settings; b = time.process_time()\n"
+        "run = codesave.init(); c = time.process_time()\n"
+        "run.finish(); d = time.process_time(); print(b - a, c - b, d - c)\n"
+    )
+    times = []
+    for _ in range(ROUNDS + 1):  # the first one compiles
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=isolated(folder / "script"),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        times.append([float(word) for word in done.stdout.split()])
+    imported, begun, finished = (min(column) for column in zip(*times, strict=True))
+    table.seconds("import jupyter_codesave", imported, 0.050)
+    table.seconds("init() more", begun, 0.150)
+    table.seconds("git and packages, in the background", finished, 0.050)
+
+
+def code(table: Table, folder: Path) -> None:
+    """log_code() of 10,000 files, as far as the kernel's part goes."""
+    source = folder / "source"
+    line = os.urandom(5000).hex()
+    for number in range(10_000):
+        place = source / f"p{number % 100}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"m{number}.py").write_text(f"# {number}\n{line}{number}")
+    script = (
+        "import time, jupyter_codesave as codesave\n"
+        "from jupyter_codesave.blobs import statcache; statcache._RACY_NS = 0\n"
+        "run = codesave.init(settings=codesave.Settings(save_code=False))\n"
+        "a = time.perf_counter(); run.log_code('source'); b = time.perf_counter()\n"
+        "run.log_code('source'); c = time.perf_counter(); print(b - a, c - b)\n"
+    )
+    times = []
+    for attempt in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=isolated(folder / f"code{attempt}"),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        times.append([float(word) for word in done.stdout.split()])
+    first, again = (min(column) for column in zip(*times, strict=True))
+    table.seconds("log_code of 10,000 files, wall clock", first, 1.5)
+    table.seconds("log_code again, wall clock", again, 0.2)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table of capture."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks capture", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer prints and cells")
+    parser.add_argument("--cells", type=int, default=10_000, help="cells of the long kernel")
+    chosen = parser.parse_args(arguments)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # loading is measured as users have it
+    table = Table(calibration())
+    print("\n| capture | bare | recorded | limit |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="codesave-bench-") as name:
+        folder = Path(name)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
+        loading(table, folder)
+        paired(table, folder, chosen.quick)
+        growth(table, folder, 500 if chosen.quick else chosen.cells)
+        code(table, folder)
+    print(f"\n{table.missed} missed" if table.missed else "\nall within their limits")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
