@@ -241,7 +241,12 @@ def _sqlite(file: Path, wal: bool) -> sa.Engine:
         )
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        if not file.exists():
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            if os.name == "posix":  # the file's name has to outlast a power cut, too
+                folder = os.open(file.parent, os.O_RDONLY)
+                os.fsync(folder)
+                os.close(folder)
     except OSError as error:
         raise UnavailableError(
             f"the catalog {file} cannot be written ({error.strerror}); mend the permissions of its "

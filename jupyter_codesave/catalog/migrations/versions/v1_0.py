@@ -154,7 +154,7 @@ def upgrade() -> None:
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         op.execute(
             "CREATE INDEX texts_trigrams ON texts USING gin (folded gin_trgm_ops) "
-            "WITH (fastupdate = off)"
+            "WITH (gin_pending_list_limit = 512)"
         )
     else:
         op.execute(

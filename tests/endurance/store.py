@@ -1,0 +1,39 @@
+"""The store under blows: killed, raced, and its power cut; every time it must be whole.
+
+`--kills N`, `--seconds N` and `--commits N` change the counts (200, 60, 300).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import tempfile
+import time
+from pathlib import Path
+
+from tests.store import blows
+
+
+def main(arguments: list[str]) -> None:
+    """Run every loop; any loss ends it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.endurance store")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--commits", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 30))
+    options = parser.parse_args(arguments)
+    chance = random.Random(options.seed)
+    print(f"store: seed {options.seed}", flush=True)
+    begun = time.monotonic()
+    for kind in blows.KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            counts = blows.kill(Path(folder), kind, options.kills // len(blows.KINDS), chance)
+        print(f"kill -9 during {kind}: {counts}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        counts = blows.race(Path(folder), writers=4, seconds=options.seconds)
+    print(f"gc racing 4 writers for {options.seconds} s: {counts}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        counts = blows.cut_power(Path(folder), options.commits, cuts=40, chance=chance)
+    print(f"power cuts: {counts}", flush=True)
+    print(f"the store was whole every time, {(time.monotonic() - begun) / 60:.1f} minutes")
