@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
 import sys
 import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from fnmatch import translate
 from typing import Any
 
 from ..errors import CodeSaveError
@@ -24,6 +27,7 @@ INCLUDED = (
     *("requirements*.txt", "requirements*.in", "constraints*.txt", "pyproject.toml"),
     *("setup.cfg", "environment*.yml", "environment*.yaml", "Pipfile", "uv.lock", "poetry.lock"),
 )
+_INCLUDED = re.compile("|".join(map(translate, INCLUDED))).match
 _SMALL = 1 << 20  # bytes; smaller files go into packs
 _MODULES_LIMIT = 2000
 _LARGEST_MODULE = 16 << 20
@@ -39,7 +43,9 @@ class Artifact:
     files: dict[str, Entry] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)  # path → reason
     run: str | None = None
+    own: bool = False  # it is the run's own code artifact, not one with a name of its own
     dry_run: bool = False
+    _version: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def digest(self) -> str:
@@ -53,16 +59,10 @@ class Artifact:
 
     @property
     def version(self) -> str | None:
-        """`vN` as soon as a server or command has ingested it, else None."""
-        if self.run is None or self.dry_run:
-            return None
-        from importlib import import_module
-
-        try:
-            api = import_module("jupyter_codesave.api")
-            return str(version) if (version := api.version_of(self)) is not None else None
-        except (CodeSaveError, AttributeError):
-            return None
+        """`vN` as soon as it is ingested, else None. Asks the command line, in its own process."""
+        if self._version is None and self.run is not None and not self.dry_run:
+            self._version = _version_of(self)
+        return self._version
 
     def wait(self, timeout: float = 60.0) -> Artifact:
         """Return when the version is known; TimeoutError when nobody ingests in time."""
@@ -130,7 +130,7 @@ def log_code(
         return None
     folder = os.path.abspath(os.fspath(root))
     own = source_name(run.project, relative_name(run))
-    artifact = Artifact(name or own, run=run.id, dry_run=dry_run)
+    artifact = Artifact(name or own, run=run.id, own=name in (None, own), dry_run=dry_run)
     chosen = _chosen(folder, includes, excludes, artifact.skipped)
     if not chosen:
         there = "nothing there is source" if os.path.isdir(folder) else "there is no such folder"
@@ -151,7 +151,7 @@ def log_code(
         run=run.id,
         name=artifact.name,
         type=CODE,
-        own=artifact.name == own,
+        own=artifact.own,
         files=_listed(artifact.files),
     )
     return artifact
@@ -216,6 +216,30 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
     return entries
 
 
+def _version_of(artifact: Artifact) -> str | None:
+    """Find the version with these very files, or the newest one of the run's own artifact."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_codesave", "artifacts", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    try:
+        listed = json.loads(done.stdout)
+    except ValueError:
+        return None
+    versions = [
+        version
+        for each in listed
+        for version in each["versions"]
+        if (each["name"] == artifact.name and version["digest"] == artifact.digest)
+        or (artifact.own and version["run"] == artifact.run)
+    ]
+    newest = max(versions, key=lambda version: version["created"], default=None)
+    return newest["version"] if newest else None
+
+
 def _choice(given: Choice | None, name: str) -> Choice | None:
     if given is None:
         return None
@@ -231,8 +255,7 @@ def _choice(given: Choice | None, name: str) -> Choice | None:
 
 
 def _by_default(path: str, root: str) -> bool:
-    name = os.path.basename(path)
-    return any(fnmatch(name, pattern) for pattern in INCLUDED)
+    return _INCLUDED(os.path.basename(path)) is not None
 
 
 def _listed(files: dict[str, Entry]) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from tests.capture.journals import cells, the_journal
+from jupyter_codesave.model.digest import digest_of
+from tests.capture.journals import all_events, cells, the_journal
 from tests.conftest import isolated, wait_until
 
 WAYS = ("kill", "_exit", "segfault")
@@ -120,3 +122,46 @@ def kill_a_script(folder: Path, seed: int, way: str) -> None:
             process.kill()
         process.wait(60)
     check(seed, confirmed, folder / "codesave", 0)
+
+
+LIVE = """
+import sys, time
+import jupyter_codesave as codesave
+run = codesave.init()
+run.save("state.txt")
+run.save("folder", policy="end")
+print("ready", flush=True)
+{body}
+"""
+BODIES = ("time.sleep(600)", "while True: pass", "sum(range(10**13))")
+
+
+def kill_a_live_saver(folder: Path, seed: int) -> None:
+    """Kill a script that saves live, idle or holding the GIL, just after its files changed."""
+    environment = isolated(folder)
+    dice = random.Random(seed)
+    state, inside = folder / "state.txt", folder / "folder" / "inside.txt"
+    inside.parent.mkdir()
+    state.write_text("0")
+    inside.write_text("0")
+    code = LIVE.format(body=dice.choice(BODIES))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, cwd=folder, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    for number in range(dice.randrange(1, 6)):
+        state.write_text(last := f"state {number}")
+        inside.write_text(last)
+        time.sleep(dice.random() * 0.6)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    path = the_journal(folder / "codesave")
+
+    def kept() -> bool:
+        found = {event["path"]: event["digest"] for event in all_events(path, "file")}
+        wanted = digest_of(last.encode())
+        return found == {"state.txt": wanted, "folder/inside.txt": wanted}
+
+    wait_until(kept, f"seed {seed}: the last states in the journal", 30)

@@ -200,3 +200,15 @@ def test_what_has_not_changed_is_not_read_again(project: Path) -> None:
 def test_rules_of_the_repository_above_count_too(project: Path) -> None:
     found = [file.path for file in walk(str(project / "src")) if isinstance(file, Found)]
     assert found == [".gitignore", "pkg/__init__.py", "pkg/model.pyi"]
+
+
+def test_the_version_is_known_once_it_is_ingested(project: Path) -> None:
+    named, own = log_code(
+        project,
+        "named = run.log_code('src', name='mine')\n"
+        "print(json.dumps(named.wait(60).version))\n"
+        "own = run.log_code()\n"
+        "run.finish()\n"
+        "print(json.dumps(own.wait(60).version))",
+    )
+    assert (named, own) == ("v0", "v0")
