@@ -131,7 +131,8 @@ def log_code(
     folder = os.path.abspath(os.fspath(root))
     own = source_name(run.project, relative_name(run))
     artifact = Artifact(name or own, run=run.id, own=name in (None, own), dry_run=dry_run)
-    chosen = _chosen(folder, includes, excludes, artifact.skipped)
+    without = str(recorder.switch.folder) if recorder is not None else None
+    chosen = _chosen(walk(folder, without), folder, includes, excludes, artifact.skipped)
     if not chosen:
         there = "nothing there is source" if os.path.isdir(folder) else "there is no such folder"
         warnings.warn(f"no code is saved from {folder}: {there}", stacklevel=3)
@@ -166,10 +167,14 @@ def relative_name(run: Run) -> str:
 
 
 def _chosen(
-    folder: str, includes: Choice, excludes: Choice, skipped: dict[str, str]
+    files: Iterator[Found | tuple[str, str]],
+    folder: str,
+    includes: Choice,
+    excludes: Choice,
+    skipped: dict[str, str],
 ) -> list[Found]:
     chosen = []
-    for file in walk(folder):
+    for file in files:
         path = file.path if isinstance(file, Found) else file[0]
         absolute = os.path.join(folder, path)
         if not includes(absolute, folder) or excludes(absolute, folder):

@@ -28,7 +28,9 @@ def load(shell: Any) -> None:
     if getattr(shell, "_jupyter_codesave", None) is not None or _is_worker():
         return
     kernel = getattr(shell, "kernel", None)
-    if kernel is not None and hasattr(getattr(kernel, "iopub_thread", None), "send_multipart"):
+    if kernel is not None:
+        if not hasattr(getattr(kernel, "iopub_thread", None), "send_multipart"):
+            return  # not an ipykernel: the server observes it
         part: _Part = _Kernel(shell, kernel)
     else:
         from .terminal import Terminal

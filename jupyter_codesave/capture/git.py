@@ -31,7 +31,8 @@ def record(run: Any) -> None:
     limit = recorder.switch.value("max_patch_size") or PATCH_LIMIT
     what, _ = recorder.switch.now(run.explicit)
     patches = what != "off" and recorder.switch.value("save_code") is not False
-    state, patch = look(Path(folder), limit if patches else 0)
+    data = Path(os.path.realpath(recorder.switch.folder))
+    state, patch = look(Path(folder), limit if patches else 0, data)
     if state is None:
         return
     if patch:
@@ -40,8 +41,13 @@ def record(run: Any) -> None:
     recorder.event("git", run=run.id, **state)
 
 
-def look(folder: Path, limit: int = PATCH_LIMIT) -> tuple[dict[str, Any] | None, bytes]:
-    """Give the fields of the `git` event and the patch; (None, b"") where git knows nothing."""
+def look(
+    folder: Path, limit: int = PATCH_LIMIT, without: Path | None = None
+) -> tuple[dict[str, Any] | None, bytes]:
+    """Give the fields of the `git` event and the patch; (None, b"") where git knows nothing.
+
+    What lies below `without`, the data folder, is never in the patch.
+    """
     try:
         root = Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").strip()))
     except (OSError, subprocess.SubprocessError):
@@ -62,7 +68,7 @@ def look(folder: Path, limit: int = PATCH_LIMIT) -> tuple[dict[str, Any] | None,
         state["dirty"] = any(changes)
         if not state["dirty"] or limit <= 0:
             return state, b""
-        patch, notes = _patch(root, state["commit"], limit)
+        patch, notes = _patch(root, state["commit"], limit, without)
         notes += [
             f"{os.fsdecode(words[8])} is a submodule with changes of its own: not in the patch"
             for words in (line.split(b" ", 8) for line in changes)
@@ -81,7 +87,9 @@ def look(folder: Path, limit: int = PATCH_LIMIT) -> tuple[dict[str, Any] | None,
     return state, patch
 
 
-def _patch(root: Path, commit: str | None, limit: int) -> tuple[bytes, list[str]]:
+def _patch(
+    root: Path, commit: str | None, limit: int, without: Path | None
+) -> tuple[bytes, list[str]]:
     """Make the patch from the commit to the working tree, with an index of our own."""
     notes = []
     with tempfile.TemporaryDirectory(prefix="codesave-") as scratch:
@@ -98,6 +106,8 @@ def _patch(root: Path, commit: str | None, limit: int) -> tuple[bytes, list[str]
         added = []
         for name in names:
             path = os.path.join(os.fsencode(root), name)
+            if without is not None and path.startswith(os.fsencode(without) + b"/"):
+                continue
             with suppress(OSError):
                 if os.lstat(path).st_size > min(_LARGE, limit):
                     notes.append(f"{os.fsdecode(name)} is large and untracked: not in the patch")

@@ -156,7 +156,8 @@ def _link(run: Run, named: Named) -> str:
     *above, name = named.path.split("/")
     folder = base
     try:
-        os.makedirs(base, mode=0o700, exist_ok=True)
+        for made in (os.path.dirname(run.dir), run.dir, base):
+            os.makedirs(made, mode=0o700, exist_ok=True)
         for each in above:
             folder = os.path.join(folder, each)
             if os.path.islink(folder):

@@ -20,19 +20,19 @@ PRUNED = frozenset(
 )
 
 
-def walk(root: str) -> Iterator[Found | tuple[str, str]]:
+def walk(root: str, without: str | None = None) -> Iterator[Found | tuple[str, str]]:
     """Yield the files below `root` in order; (path, reason) for what cannot be kept.
 
     Left out: virtual environments (by `pyvenv.cfg`), node_modules, caches, version control, what
     .gitignore files exclude, those above `root` in the same repository included. Links to folders
-    are not followed.
+    are not followed; `without`, the data folder, is left out.
     """
     if os.path.isdir(root):
-        yield from _walk(root, "", _rules_above(root))
+        yield from _walk(root, "", _rules_above(root), without)
 
 
 def _walk(
-    folder: str, prefix: str, rules: list[tuple[str, Any]]
+    folder: str, prefix: str, rules: list[tuple[str, Any]], without: str | None
 ) -> Iterator[Found | tuple[str, str]]:
     try:
         with os.scandir(folder) as found:
@@ -48,12 +48,12 @@ def _walk(
         path = prefix + entry.name
         try:
             is_folder = entry.is_dir(follow_symlinks=False)
-            if is_folder and entry.name in PRUNED:
+            if is_folder and (entry.name in PRUNED or entry.path == without):
                 continue
             if rules and _ignored(entry.path, is_folder, rules):
                 continue
             if is_folder:
-                yield from _walk(entry.path, path + "/", rules)
+                yield from _walk(entry.path, path + "/", rules, without)
                 continue
             status = entry.stat()
         except OSError as error:

@@ -210,6 +210,23 @@ def test_a_remote_is_kept_without_its_password(checkout: Path) -> None:
     assert state["remote"] == "https://example.org/x/y.git"
 
 
+def test_a_data_folder_within_the_checkout_is_not_in_the_patch(checkout: Path) -> None:
+    (checkout / "train.py").write_text("import jupyter_codesave as c\nc.init()\n")
+    data = checkout / "kept"
+    subprocess.run(
+        [sys.executable, "train.py"],
+        env={**isolated(checkout.parent), "CODESAVE_DIR": str(data)},
+        cwd=checkout,
+        check=True,
+        timeout=60,
+    )
+    (event,) = all_events(the_journal(data), "git")
+    name = event["patch"].removeprefix("sha256:")
+    patch = (data / "spool" / name[:2] / name[2:]).read_bytes()
+    assert b"train.py" in patch
+    assert b"kept/" not in patch
+
+
 def test_no_repository_is_nothing(tmp_path: Path) -> None:
     assert look(tmp_path) == (None, b"")
 

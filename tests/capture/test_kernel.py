@@ -407,3 +407,35 @@ def test_unloading_ends_the_session_and_loading_again_begins_one(home: Home) -> 
     first, second = journal_paths(home.data)
     assert len(cells(first)) == 2
     assert [cell["source"] for cell in cells(second)] == ["2"]
+
+
+def test_a_disk_that_is_full_for_a_while_costs_a_gap_and_no_cell(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("import resource, time; print('before')")
+    size = the_journal(home.data).stat().st_size
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, ({}, resource.RLIM_INFINITY))"
+    kernel.run(limit.format(size + 3000) + "\nfor n in range(9): display('x' * 5000)")
+    assert evaluate(kernel, "print(6 * 7)") == "42\n"
+    state = evaluate(kernel, "%codesave")
+    assert state.startswith("Not recording: ")
+    kernel.run(limit.format("resource.RLIM_INFINITY") + "; time.sleep(1.1)")
+    kernel.run("print('after')")
+    path = the_journal(home.data)
+    assert evaluate(kernel, "%codesave").startswith("Recording")
+    found = cells(path)
+    assert text_of(found[0]["outputs"]) == "before\n"
+    assert [text_of(c["outputs"]) for c in found if c["source"] == "print('after')"] == ["after\n"]
+    (gap,) = all_events(path, "gap")
+    assert gap["lost"] > 0
+
+
+def test_with_durability_cell_a_cell_is_on_the_disk_when_it_ends(home: Home) -> None:
+    kernel = home.kernel(CODESAVE_DURABILITY="cell")
+    kernel.run(
+        "import jupyter_codesave.journal.writer as w\n"
+        "synced = []; flush = w._flush\n"
+        "w._flush = lambda handle: (synced.append(1), flush(handle))"
+    )
+    for _ in range(5):
+        kernel.run("1")
+    assert int(evaluate(kernel, "print(len(synced))")) >= 6
