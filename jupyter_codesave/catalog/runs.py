@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,8 +106,12 @@ def page(
     deleted: bool,
     limit: int,
     cursor: str | None,
+    holding: Collection[str] = (),
 ) -> Page[Run]:
-    """List runs, newest first; `deleted` lists those that `delete` hid, and only those."""
+    """List runs, newest first; `deleted` lists those that `delete` hid, and only those.
+
+    `holding` names runs whose code holds `q`: they are listed whatever they are called.
+    """
     query = sa.select(_runs).where(
         _runs.c.deleted.is_not(None) if deleted else _runs.c.deleted.is_(None)
     )
@@ -119,10 +123,13 @@ def page(
         query = query.where(_runs.c.state == state)
     if q:
         named = (_runs.c.id, _runs.c.name, _runs.c.project, _runs.c.notebook, _runs.c.program)
-        told = (_runs.c.tags, _runs.c.notes)
+        told = (_runs.c.tags, _runs.c.notes, _runs.c.state)
         needle = f"%{_escape(q.lower())}%"
         query = query.where(
-            sa.or_(*(sa.func.lower(each).like(needle, escape="\\") for each in named + told))
+            sa.or_(
+                _runs.c.id.in_(holding),
+                *(sa.func.lower(each).like(needle, escape="\\") for each in named + told),
+            )
         )
     if cursor:
         started, _, run_id = cursor.rpartition("~")
@@ -214,6 +221,11 @@ def sharing(tx: Transaction, reference: str) -> list[str]:
 def forget_artifact(tx: Transaction, reference: str) -> None:
     """Let no run name a version that goes."""
     tx.execute(sa.update(_runs).where(_runs.c.artifact == reference).values(artifact=None))
+
+
+def running(tx: Transaction) -> list[str]:
+    """Name the runs that are running."""
+    return list(tx.execute(sa.select(_runs.c.id).where(_runs.c.state == "running")).scalars())
 
 
 def matching(tx: Transaction, *, notebook: str | None, project: str | None) -> list[str]:

@@ -91,8 +91,7 @@ class Ingest:
         """
         with locked(path):
             if not path.exists():
-                self._live.pop(path, None)
-                return []
+                return self._sealed_elsewhere(path)
             journal = self._live.get(path)
             if journal is None:
                 journal = self._live[path] = SessionIngest(path, self.store, self.spool)
@@ -144,10 +143,14 @@ class Ingest:
         """Give the shape that `show --json` prints."""
         versions = self.store.versions_of(run.id)
         files = self.store.files(run.id)
+        code = self.store.manifest(newest(versions).digest) if versions else Manifest()
         return {
             **run.details(),
             "files": [
                 {"path": path, "digest": entry.digest, "size": entry.size} for path, entry in files
+            ],
+            "code": [
+                {"path": path, "digest": entry.digest, "size": entry.size} for path, entry in code
             ],
             "versions": [
                 {"artifact": version.artifact, **version.summary()} for version in versions
@@ -159,6 +162,7 @@ class Ingest:
         live = self._session_of(run) if run.state == "running" else None
         if live is not None and run.id in live.fold.runs:
             return in_memory(reference, "run", run_title(run), live.tree(run.id), run.details())
+        run = self.store.run(run.id)  # it may have ended meanwhile
         files: dict[str, Entry] = {
             f"files/{path}": entry for path, entry in self.store.files(run.id).entries.items()
         }
@@ -186,9 +190,19 @@ class Ingest:
 
         return Code(reference, kind, title, manifest.entries, read_stored, run)
 
+    def _sealed_elsewhere(self, path: Path) -> list[Change]:
+        """Another process brought the end of a journal in: tell it here, too."""
+        journal = self._live.pop(path, None)
+        changes = []
+        for run in journal.unfinished() if journal is not None else ():
+            with contextlib.suppress(NotFoundError):
+                changes.append(Change(self.store.run(run), "finished"))
+        return changes
+
     def _session_of(self, run: Run) -> SessionIngest | None:
+        """Give the live session of a run, brought up to its present end; None if it has none."""
         path = self.journals / (run.session + events.SUFFIX)
-        if path not in self._live and path.exists():
-            with contextlib.suppress(CodeSaveError):
+        with contextlib.suppress(CodeSaveError):
+            if path in self._live or path.exists():
                 self.step(path)
         return self._live.get(path)

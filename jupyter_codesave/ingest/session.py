@@ -101,6 +101,14 @@ class SessionIngest:
         self._away.close()
         return True
 
+    def unfinished(self) -> list[str]:
+        """Name the runs whose end was not written here."""
+        return [
+            run.id
+            for run in self.fold.runs.values()
+            if run.id not in self._done and not run.dropped and run.id in self._marks
+        ]
+
     def tree(self, run_id: str) -> dict[str, bytes]:
         """Give the files of a run as they are now, its session notebook built from the fold."""
         folded = self.fold.runs[run_id]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +15,7 @@ from ..catalog import journals, runs, search, versions, whereabouts
 from ..catalog.catalog import Catalog, Transaction
 from ..catalog.rows import Artifact, Hit, JournalState, Page
 from ..errors import DamagedError, NotFoundError, UnavailableError
-from ..model.artifact import SESSION_NOTEBOOK, Version
+from ..model.artifact import Version
 from ..model.digest import digest_stream
 from ..model.execution import Execution
 from ..model.manifest import Entry, Manifest
@@ -24,10 +23,12 @@ from ..model.run import Run
 from ..settings import Setting
 from . import records
 from .contents import Contents
-from .printed import printed
+from .spool import adopt
+from .writing import write
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 CATALOG_FILE = "catalog.sqlite"
+_HITS = 500  # executions in which a filter of runs looks for text
 _TEN_GIGABYTES = 10 * settings_.GIGABYTE
 
 
@@ -118,7 +119,7 @@ class Store:
 
     def adopt(self, spool: LocalBlobs, digests: Iterable[str]) -> list[str]:
         """Take what a spool holds of `digests`; name those that are neither there nor here."""
-        return self.contents.adopt(spool, digests)
+        return adopt(self.contents, spool, digests)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -141,59 +142,22 @@ class Store:
         named must be in: DamagedError names those that are not, and nothing is written. A purged
         run stays purged.
         """
-        commit = commit or {}
-        saved = Manifest(files) if files else None
-        digests = {name: self.put(manifest.dump()) for name, manifest in commit.items()}
-        files_digest = self.put(saved.dump()) if saved else None
-        self.contents.flush()
-        shown = self._printed(commit) if run is not None else {}
-        dropped: list[str | None] = []
-        with self.catalog.write() as tx:
-            tx.keep_blobs()
-            purged, edited = runs.standing(tx, run.id) if run is not None else (False, None)
-            if purged:
-                run, executions, files, commit = None, (), None, {}
-            needed = {
-                digests[name]: manifest
-                for name, manifest in commit.items()
-                if (last := versions.newest(tx, name)) is None or last.digest != digests[name]
-            }
-            if saved and files_digest and run:
-                before = runs.columns(tx, run.id)
-                if before is None or before["files"] != files_digest:
-                    needed[files_digest] = saved
-            self._require(tx, needed)
-            if run is not None:
-                own = {} if files is None else {"files": files_digest, "missing": list(missing)}
-                runs.put(tx, run, edited, **own)
-            runs.put_executions(tx, executions)
-            made = [
-                self._commit(tx, name, digests[name], manifest, run, aliases)
-                for name, manifest in commit.items()
-            ]
-            if run is not None:
-                if shown:
-                    runs.set_printed(tx, run.id, shown)
-                if made:
-                    first = [v for v in made if v.artifact.startswith("source-")] or made
-                    runs.set_columns(tx, run.id, artifact=first[0].reference)
-                if made or run.state != "running":
-                    dropped.append(records.keep_run(tx, self.contents, run.id))
-            if journal is not None:
-                dropped.append(self._put_journal(tx, journal))
-        self._drop_records(dropped)
-        return made
+        return write(
+            self,
+            run=run,
+            executions=executions,
+            files=files,
+            missing=missing,
+            journal=journal,
+            commit=commit or {},
+            aliases=aliases,
+        )
 
     def forget(self, run_id: str, numbers: Sequence[int]) -> None:
-        """Remove executions of a run, and their sources where no other execution has them."""
-        dropped = None
-        with self.catalog.write() as tx:
-            runs.drop_executions(tx, run_id, numbers)
-            row = runs.columns(tx, run_id)
-            if row is not None and row["record"]:
-                dropped = records.keep_run(tx, self.contents, run_id)
-        self._drop_records([dropped])
-        self.catalog.checkpoint()
+        """Remove executions of a run: their rows, and their cells in the run's versions."""
+        from .forgetting import forget
+
+        forget(self, run_id, numbers)
 
     def seal(self, session: str, journal_path: Path) -> str:
         """Keep a finished journal as a blob, cut and compressed, and give its digest.
@@ -244,7 +208,7 @@ class Store:
         with self.catalog.write() as tx:
             name = versions.name_for(tx, project, path)
             dropped = records.keep_ledger(tx, self.contents)
-        self._drop_records([dropped])
+        self.contents.drop_records([dropped])
         return name
 
     def rename_series(self, old_path: str, new_path: str) -> None:
@@ -253,7 +217,7 @@ class Store:
         with self.catalog.write() as tx:
             if versions.rename(tx, old_path, new_path):
                 dropped = records.keep_ledger(tx, self.contents)
-        self._drop_records([dropped])
+        self.contents.drop_records([dropped])
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -276,11 +240,13 @@ class Store:
         """List runs, newest first; with `deleted` those that `delete` hid, and only those.
 
         `notebook` is an absolute path or the end of one; `q` is looked for in id, name, project,
-        notebook, program, tags and notes.
+        notebook, program, state, tags and notes, and in the code of the newest runs that hold it.
         """
         with self.catalog.read() as tx:
+            hits = search.search(tx, q, limit=_HITS, cursor=None).items if q else ()
             return runs.page(
                 tx,
+                holding={hit.run for hit in hits},
                 project=project,
                 notebook=notebook,
                 state=state,
@@ -422,64 +388,6 @@ class Store:
 
     # -- within -----------------------------------------------------------------------------------
 
-    def _commit(
-        self,
-        tx: Transaction,
-        name: str,
-        digest: str,
-        manifest: Manifest,
-        run: Run | None,
-        aliases: Sequence[str],
-    ) -> Version:
-        versions.lock(tx, name, run.project if run else "")
-        last = versions.newest(tx, name)
-        created = records.now()
-        number = 0 if last is None else last.number + 1
-        if last is not None and last.digest == digest:
-            number = last.number
-        else:
-            version = Version(name, number, digest, manifest.size, run.id if run else None, created)
-            versions.add(tx, version)
-        for alias in aliases:
-            versions.alias(tx, name, alias, number, created)
-        found = versions.one(tx, name, number)
-        assert found is not None
-        if run is None and (last is None or last.number != number):
-            digest = self.contents.put_record(records.dump(records.of_version(tx, found)))
-            versions.set_columns(tx, name, number, record=digest)
-        return found
-
-    def _require(self, tx: Transaction, manifests: Mapping[str, Manifest]) -> None:
-        wanted: dict[str, str] = {}
-        for digest, manifest in manifests.items():
-            wanted[digest] = "a manifest"
-            wanted.update((entry.digest, path) for path, entry in manifest.entries.items())
-        there = whereabouts.touch(tx, wanted, time.time())
-        if lost := [f"{wanted[d]} ({d})" for d in sorted(wanted.keys() - there)]:
-            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-            raise DamagedError(
-                f"{', '.join(lost[:3])}{more} cannot be committed: the store does not hold the "
-                "bytes; put them first"
-            )
-
-    def _put_journal(self, tx: Transaction, state: JournalState) -> str | None:
-        old = digest = None
-        if state.sealed:
-            row = journals.columns(tx, state.session)
-            old = row["record"] if row else None
-            if not state.digest:
-                state = JournalState(**{**vars(state), "digest": None})
-            else:
-                there = whereabouts.touch(tx, [state.digest], time.time())
-                if not there:
-                    raise DamagedError(
-                        f"the journal of session {state.session} is not in the store as "
-                        f"{state.digest}; seal it again"
-                    )
-            digest = self.contents.put_record(records.dump(records.of_journal(state)))
-        journals.put(tx, state, digest)
-        return old if old != digest else None
-
     def _change(self, run_id: str, change: Callable[[Transaction], None]) -> None:
         dropped = None
         with self.catalog.write() as tx:
@@ -489,22 +397,8 @@ class Store:
                     f"there is no run {run_id!r}; `jupyter codesave runs` lists those there are"
                 )
             change(tx)
-            # A running run without versions has its journal for a record.
-            if row["record"] or row["state"] != "running" or row["deleted"]:
-                dropped = records.keep_run(tx, self.contents, run_id)
-        self._drop_records([dropped])
-
-    def _drop_records(self, digests: Iterable[str | None]) -> None:
-        for digest in digests:
-            if digest:
-                self.contents.records.delete(digest)
-
-    def _printed(self, commit: Mapping[str, Manifest]) -> dict[int, str]:
-        for manifest in commit.values():
-            entry = manifest.entries.get(SESSION_NOTEBOOK)
-            if entry is not None and self.has(entry.digest):
-                return printed(self.contents.outline(entry.digest))
-        return {}
+            dropped = records.keep_run(tx, self.contents, run_id)
+        self.contents.drop_records([dropped])
 
 
 def _value(settings: Mapping[str, Setting], name: str) -> Any:

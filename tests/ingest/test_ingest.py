@@ -206,3 +206,29 @@ def test_a_newer_journal_waits_and_the_others_come_in(ingest: Ingest) -> None:
     assert newer.exists()
     with pytest.raises(UnavailableError):
         ingest.step(newer)
+
+
+def test_what_another_process_sealed_is_told_as_finished_here(ingest: Ingest) -> None:
+    here = ("session", {**session()[1], "pid": os.getpid()})
+    path = write(journal(ingest), [here, *items()[1:]])
+    ingest.step(path)
+    write(path, [here, *items()[1:], END])
+    Ingest(ingest.store).step(path)
+    assert not path.exists()
+    (change,) = ingest.step(path)
+    assert (change.run.id, change.run.state, change.action) == ("run1", "finished", "finished")
+    assert ingest.step(path) == []
+
+
+def test_a_running_run_is_read_as_it_is_now_not_as_it_was_first_read(ingest: Ingest) -> None:
+    here = ("session", {**session()[1], "pid": os.getpid()})
+    path = write(journal(ingest), [here, *items()[1:]])
+    Ingest(ingest.store).step(path)
+    found = ingest.store.run("run1")
+    assert len(json.loads(ingest.session_notebook(found))["cells"]) == 2
+    write(path, [here, *items()[1:], execute_input("x = 3", 3, "c")])
+    assert len(json.loads(ingest.session_notebook(found))["cells"]) == 3
+    write(path, [here, *items()[1:], execute_input("x = 3", 3, "c"), END])
+    assert len(json.loads(ingest.session_notebook(found))["cells"]) == 3
+    assert ingest.code("run1").run is not None
+    assert ingest.store.run("run1").state == "finished"

@@ -215,3 +215,11 @@ def test_a_renamed_notebook_keeps_its_series(lab: Lab) -> None:
 
 def renames(lab: Lab) -> Any:
     return json.loads((lab.home.data / "control.json").read_text()).get("renames")
+
+
+def test_runs_are_filtered_by_state_and_by_text_in_their_code(lab: Lab) -> None:
+    run = record(lab, "filtered", "very_special_word = 1", notebook="filtered.ipynb")
+    for q in ("very_special_word", "filtered.ipynb"):
+        assert [found["id"] for found in lab.api(f"runs?q={q}")["runs"]] == [run], q
+    assert run in [found["id"] for found in lab.api("runs?q=finished&limit=1000")["runs"]]
+    assert [file["path"] for file in lab.api(f"runs/{run}")["code"]] == ["_session_history.ipynb"]
