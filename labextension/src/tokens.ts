@@ -52,7 +52,10 @@ export interface IRunPage extends IRun {
   user: string | null;
   git: { commit: string; branch: string; remote: string; dirty: boolean } | null;
   environment: { python: string; packages: Record<string, string> } | null;
+  /** What the run saved. */
   files: IStoredFile[];
+  /** The files of the newest version of its code. */
+  code: IStoredFile[];
   versions: { artifact: string; version: string; aliases: string[]; created: string }[];
   session_runs: string[];
 }

@@ -38,14 +38,15 @@ export class RecordingModel {
     if (!status) {
       return { state: 'off', reason: null };
     }
+    // a session learns of a switch at its next cell: until then its own entry is of yesterday
+    if (status.capture === 'off' || !status.automatic) {
+      return { state: 'off', reason: status.decided_by };
+    }
     const own = status.recording.find(
       entry => notebook !== null && entry.notebook === notebook
     );
     if (own) {
       return { state: own.state, reason: own.reason };
-    }
-    if (status.capture === 'off' || !status.automatic) {
-      return { state: 'off', reason: status.decided_by };
     }
     return { state: 'recording', reason: null };
   }

@@ -1,7 +1,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
-import type { IRunPage } from '../tokens';
+import type { IRunPage, IStoredFile } from '../tokens';
 
 /** What a session notebook's cell says of the execution that it stands for. */
 export interface IExecution {
@@ -64,9 +64,8 @@ export class SessionModel {
   }
 
   /** The bytes of a file of the run's last version. */
-  file(path: string): Promise<Blob> {
-    const [artifact, version] = (this.page?.artifact ?? '').split(/:(?=[^:]*$)/);
-    return this.client.file(artifact, version ?? 'latest', path);
+  file({ digest }: IStoredFile): Promise<Blob> {
+    return this.client.blob(digest, this.run);
   }
 
   private _pending = false;

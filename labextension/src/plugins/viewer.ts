@@ -73,8 +73,8 @@ export const viewer: JupyterFrontEndPlugin<void> = {
             Clipboard.copyToSystem(sourceOf(cell));
           },
           goToNotebook: (path, cellId) => void goToNotebook(path, cellId),
-          openFile: (model, path) =>
-            void model.file(path).then(content => saveAs(content, baseName(path)))
+          openFile: (model, file) =>
+            void model.file(file).then(content => saveAs(content, baseName(file.path)))
         });
         widget.id = `codesave-session-${run}`;
         if (!openInMain(app, labShell, widget)) {

@@ -3,12 +3,12 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 import { CommandIDs } from '../commands';
 import { bytes, duration } from '../model/titles';
-import type { IRunPage } from '../tokens';
+import type { IRunPage, IStoredFile } from '../tokens';
 
 interface IProps {
   page: IRunPage;
   commands: CommandRegistry;
-  openFile: (path: string) => void;
+  openFile: (file: IStoredFile) => void;
   trans: TranslationBundle;
 }
 
@@ -16,6 +16,18 @@ interface IProps {
 export function RunDetails({ page, commands, openFile, trans }: IProps): JSX.Element {
   const spent = page.ended ? Date.parse(page.ended) - Date.parse(page.started) : null;
   const { git, environment } = page;
+  const fileList = (files: IStoredFile[]) => (
+    <ul className="codesave-FileList">
+      {files.map(file => (
+        <li key={file.path} data-path={file.path}>
+          <button className="codesave-Link" onClick={() => openFile(file)}>
+            {file.path}
+          </button>
+          <span>{bytes(file.size)}</span>
+        </li>
+      ))}
+    </ul>
+  );
   return (
     <>
       <Table
@@ -37,20 +49,17 @@ export function RunDetails({ page, commands, openFile, trans }: IProps): JSX.Ele
       />
       <section aria-label={trans.__('Code')}>
         <h3>{page.artifact ? trans.__('Code: %1', page.artifact) : trans.__('Code')}</h3>
-        {page.files.length === 0 && (
+        {page.code.length === 0 && (
           <p className="codesave-note">{trans.__('No version of the code is stored yet.')}</p>
         )}
-        <ul className="codesave-FileList">
-          {page.files.map(file => (
-            <li key={file.path} data-path={file.path}>
-              <button className="codesave-Link" onClick={() => openFile(file.path)}>
-                {file.path}
-              </button>
-              <span>{bytes(file.size)}</span>
-            </li>
-          ))}
-        </ul>
+        {fileList(page.code)}
       </section>
+      {page.files.length > 0 && (
+        <section aria-label={trans.__('Saved files')}>
+          <h3>{trans.__('Saved files')}</h3>
+          {fileList(page.files)}
+        </section>
+      )}
       {page.session_runs.length > 1 && (
         <section aria-label={trans.__('Runs of the same session')}>
           <h3>{trans.__('Runs of the same session')}</h3>

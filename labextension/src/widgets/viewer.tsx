@@ -10,7 +10,7 @@ import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { IExecution, SessionModel } from '../model/session';
 import { runTitle } from '../model/titles';
-import type { IRunPage } from '../tokens';
+import type { IRunPage, IStoredFile } from '../tokens';
 import { executionsOf } from './executions';
 import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
@@ -27,7 +27,7 @@ export interface ISessionViewerOptions {
   commands: CommandRegistry;
   trans: TranslationBundle;
   openCopy(notebook: INotebookContent, page: IRunPage): void;
-  openFile(model: SessionModel, path: string): void;
+  openFile(model: SessionModel, file: IStoredFile): void;
   goToNotebook(path: string, cellId: string): void;
   copyCell(cell: ICell): void;
   languages: Languages;
@@ -80,7 +80,7 @@ export class SessionViewer extends Panel {
             <RunDetails
               page={model.page}
               commands={options.commands}
-              openFile={path => options.openFile(model, path)}
+              openFile={file => options.openFile(model, file)}
               trans={trans}
             />
           )
@@ -189,7 +189,8 @@ export class SessionViewer extends Panel {
         )
       );
     }
-    this.node.dataset.state = state;
+    // Ready is said when React has drawn what it was told.
+    setTimeout(() => (this.node.dataset.state = model.state));
   }
 
   /** Replaces the notebook; the reader stays where they were. */
