@@ -19,17 +19,18 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import diff
     from .api import Api
-    from .capture.run import Run, Settings, finish, init, log
-    from .capture.saver import save_current as save
+    from .capture.config import Settings
+    from .capture.current import finish, init, log, log_code, save
+    from .capture.run import Run
 
 _NAMES = {
-    "init": ("capture.run", "init"),
-    "finish": ("capture.run", "finish"),
-    "log": ("capture.run", "log"),
-    "save": ("capture.saver", "save_current"),
-    "log_code": ("capture.code", "log_code_current"),
+    "init": ("capture.current", "init"),
+    "finish": ("capture.current", "finish"),
+    "log": ("capture.current", "log"),
+    "save": ("capture.current", "save"),
+    "log_code": ("capture.current", "log_code"),
     "Run": ("capture.run", "Run"),
-    "Settings": ("capture.run", "Settings"),
+    "Settings": ("capture.config", "Settings"),
     "Api": ("api", "Api"),
 }
 
@@ -56,9 +57,9 @@ def __getattr__(name: str) -> Any:
         module, attribute = _NAMES[name]
         return getattr(import_module(f".{module}", __name__), attribute)
     if name == "run":
-        return import_module(".capture.run", __name__).current_run()
+        return import_module(".capture.current", __name__).current_run()
     if name == "config":
-        return import_module(".capture.run", __name__).current_config()
+        return import_module(".capture.current", __name__).current_config()
     if name == "diff":
         return import_module(".diff", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The code of a run: its program, the user's own modules, and what log_code() adds."""
+"""log_code(): the source below a folder, as an artifact."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
 
-from ..errors import CodeSaveError
 from ..model.artifact import CODE, check_name, source_name
 from ..model.digest import digest_of
-from ..model.manifest import Entry, Manifest, check_path
+from ..model.manifest import Entry, Manifest
 from .files import Found
-from .run import Run, needed_run, project_root
+from .project import project_root
+from .run import Run
 from .tree import walk
 
 INCLUDED = (
@@ -29,8 +28,6 @@ INCLUDED = (
 )
 _INCLUDED = re.compile("|".join(map(translate, INCLUDED))).match
 _SMALL = 1 << 20  # bytes; smaller files go into packs
-_MODULES_LIMIT = 2000
-_LARGEST_MODULE = 16 << 20
 
 Choice = Callable[..., bool]
 
@@ -89,20 +86,6 @@ class Artifact:
         return table(repr(self)[1:-1], rows)
 
 
-# -- log_code -----------------------------------------------------------------------------------
-
-
-def log_code_current(
-    root: str | os.PathLike[str] = ".",
-    name: str | None = None,
-    include_fn: Choice | None = None,
-    exclude_fn: Choice | None = None,
-    dry_run: bool = False,
-) -> Artifact | None:
-    """Save all source below `root` with the current run. See Run.log_code."""
-    return needed_run().log_code(root, name, include_fn, exclude_fn, dry_run)
-
-
 def log_code(
     run: Run,
     root: str | os.PathLike[str] = ".",
@@ -153,7 +136,7 @@ def log_code(
         name=artifact.name,
         type=CODE,
         own=artifact.own,
-        files=_listed(artifact.files),
+        files=listed(artifact.files),
     )
     return artifact
 
@@ -263,115 +246,8 @@ def _by_default(path: str, root: str) -> bool:
     return _INCLUDED(os.path.basename(path)) is not None
 
 
-def _listed(files: dict[str, Entry]) -> list[dict[str, Any]]:
+def listed(files: dict[str, Entry]) -> list[dict[str, Any]]:
     return [
         {"path": path, "digest": entry.digest, "size": entry.size, "mode": entry.mode}
         for path, entry in files.items()
     ]
-
-
-# -- the program and the user's own modules -----------------------------------------------------
-
-
-class Modules:
-    """The program and every imported module from below the project's root, kept as they change."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        where = run.notebook or run.program
-        recorder = run._recorder
-        assert recorder is not None
-        folder = os.path.dirname(where) if where else recorder.cwd
-        self._root = _code_root(folder, recorder.cwd)
-        self._foreign = _foreign()
-        self._known: dict[str, tuple[int, int, int]] = {}  # file → what stat said
-        self._own: dict[str, str] = {}  # file → path in the artifact
-        self._foreign_files: set[str] = set()
-        self._count = 0  # of modules when they were gone through
-        recorder.cell_ended.append(self.look)
-
-    def look(self) -> None:
-        """Have it looked at soon, in the background."""
-        recorder = self._run._recorder
-        if recorder is not None:
-            recorder.background.submit(f"modules {self._run.id}", self._look)
-
-    def stop(self) -> None:
-        """Look no more."""
-        recorder = self._run._recorder
-        if recorder is not None and self.look in recorder.cell_ended:
-            recorder.cell_ended.remove(self.look)
-
-    def _look(self) -> None:
-        recorder = self._run._recorder
-        if recorder is None:
-            return
-        changed: list[tuple[str, str]] = []
-        for file, path in self._files():
-            try:
-                status = os.stat(file)
-            except OSError:
-                continue
-            mark = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if self._known.get(file) != mark and status.st_size <= _LARGEST_MODULE:
-                self._known[file] = mark
-                changed.append((file, path))
-        entries: dict[str, Entry] = {}
-        for file, path in changed:
-            try:
-                check_path(path)
-                with open(file, "rb") as source:
-                    data = source.read()
-                    mode = "100755" if os.fstat(source.fileno()).st_mode & 0o111 else "100644"
-                entries[path] = Entry(recorder.spool.put(data), len(data), mode)
-            except (OSError, CodeSaveError) as error:
-                reason = str(getattr(error, "strerror", None) or error)
-                recorder.event("file-missing", run=self._run.id, path=path, reason=reason)
-        if entries:
-            recorder.event("code", run=self._run.id, files=_listed(entries))
-
-    def _files(self) -> Iterator[tuple[str, str]]:
-        """Yield (file, path in the artifact) of the program and the own modules."""
-        program = self._run.program
-        if program is not None:
-            yield program, self._path(program) or os.path.basename(program)
-        if self._root is None:
-            return
-        if self._count != len(sys.modules):  # nothing else is asked while nothing was imported
-            self._count = len(sys.modules)
-            for module in list(sys.modules.values()):
-                file = getattr(module, "__file__", None)
-                if not isinstance(file, str) or file in self._foreign_files:
-                    continue
-                whole = os.path.abspath(file)
-                path = self._path(whole) if file.endswith((".py", ".pyw")) else None
-                if path is None or whole == program:
-                    self._foreign_files.add(file)
-                elif len(self._own) < _MODULES_LIMIT:
-                    self._own[whole] = path
-        yield from self._own.items()
-
-    def _path(self, file: str) -> str | None:
-        """Give the path below the root; None for what is installed, not written, here."""
-        root = self._root
-        if root is None or not file.startswith(root + os.sep):
-            return None
-        if file.startswith(self._foreign) or "site-packages" in file or "dist-packages" in file:
-            return None
-        return os.path.relpath(file, root).replace(os.sep, "/")
-
-
-def _code_root(folder: str, cwd: str) -> str | None:
-    """Give the folder below which modules are the user's own; None when that would be too much."""
-    root = project_root(folder)
-    if root == folder and folder.startswith(cwd + os.sep):
-        root = project_root(cwd)
-    return None if os.path.dirname(root) == root else root
-
-
-def _foreign() -> tuple[str, ...]:
-    """Name the folders of what is installed."""
-    paths = {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    prefixes = {sys.prefix, sys.base_prefix} - {"/usr", "/"}
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return tuple(path + os.sep for path in {*paths, *prefixes, here})

@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 from ..errors import UsageError
+from .current import current_run, init, needed_run
 from .recorder import Recorder, current
-from .run import current_run, init, needed_run
 from .summary import Summary
 from .usage import COMMANDS, HELP, POLICIES
 

@@ -1,73 +1,21 @@
-"""The current run: init(), finish(), and the object that users hold."""
+"""A run: what users hold, and what begins and ends with it."""
 
 from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.run import new_id
-from .recorder import Recorder, current, make_current
+from .config import Config, mapping, warn_once
+from .project import program_path, project_of
+from .recorder import Recorder
 from .session import mask, working_folder
 
 if TYPE_CHECKING:
     from .code import Artifact
-
-_SETTINGS = ("code_dir", "save_code", "capture", "project", "durability", "input_answers")
-_RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
-_warned: set[str] = set()
-
-
-class Settings:
-    """What one run does otherwise: `code_dir`, `save_code`, `capture` (all, sources, off), …"""
-
-    def __init__(self, **settings: Any) -> None:
-        self.values = {
-            name: str(value) if name == "code_dir" else value
-            for name, value in settings.items()
-            if name in _SETTINGS and value is not None
-        }
-        _warn_unknown("Settings", [name for name in settings if name not in _SETTINGS])
-
-    def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
-        return f"Settings({inside})"
-
-
-class Config(dict[str, Any]):
-    """A run's config: a dict, by attribute too; each change goes to the journal."""
-
-    def __init__(self, values: Mapping[str, Any], changed: Callable[[], None]) -> None:
-        super().__init__(values)
-        object.__setattr__(self, "_changed", changed)
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
-        self._changed()
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        self._changed()
-
-    def update(self, *values: Any, **more: Any) -> None:
-        """Take over a mapping, a Namespace or keywords; `allow_val_change` is W&B's, ignored."""
-        more.pop("allow_val_change", None)
-        for given in values:
-            super().update(_mapping(given))
-        super().update(more)
-        self._changed()
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"the config has no {name!r}; it has {sorted(self)}") from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self[name] = value
 
 
 class Run:
@@ -100,7 +48,7 @@ class Run:
         self.name = name or (Path(where).name if where else recorder.kind if recorder else "run")
         self.notes = notes
         self.tags = [tags] if isinstance(tags, str) else list(tags or ())
-        self.config = Config(_mapping(config), self._config_changed)
+        self.config = Config(mapping(config), self._config_changed)
         self.keys: list[str] = []  # its executions
         self.saver: Any = None
         self.modules: Any = None
@@ -165,7 +113,7 @@ class Run:
 
     def log(self, *_: Any, **__: Any) -> None:
         """Do nothing: this package saves code. Warns once."""
-        log()
+        warn_once("log", "codesave saves code and outputs; log() does nothing")
 
     def __enter__(self) -> Run:
         return self
@@ -209,9 +157,9 @@ class Run:
         recorder.guarded(self._look_around)
 
     def _look_around(self) -> None:
-        from .code import Modules
         from .environment import record as record_environment
         from .git import record as record_git
+        from .modules import Modules
 
         recorder = self._recorder
         assert recorder is not None
@@ -292,169 +240,9 @@ class Run:
         return str(configured) if configured else project_of(self.notebook or self.program)
 
 
-def project_of(path: str | None) -> str:
-    """Name the project of a notebook or program: its git repository's folder, else its folder."""
-    folder = os.path.dirname(os.path.abspath(path)) if path else working_folder() or "/"
-    return os.path.basename(project_root(folder)) or "default"
-
-
-def project_root(folder: str) -> str:
-    """Give the root of the git repository that `folder` lies in, else `folder` itself."""
-    home = os.path.expanduser("~")
-    above = folder
-    while True:
-        if os.path.exists(os.path.join(above, ".git")):
-            return above
-        parent = os.path.dirname(above)
-        if parent == above or above == home:
-            return folder
-        above = parent
-
-
-def program_path() -> str | None:
-    """Give the absolute path of the program that this process runs; None if it has no file."""
-    main = sys.modules.get("__main__")
-    file = getattr(main, "__file__", None)
-    return os.path.abspath(file) if isinstance(file, str) and os.path.isfile(file) else None
-
-
 def begin_automatic(recorder: Recorder) -> Run:
     """Begin the run that nobody asked for."""
     run = Run(recorder, explicit=False)
     recorder.run = run
     run.begin()
     return run
-
-
-def init(
-    project: str | None = None,
-    name: str | None = None,
-    config: Any = None,
-    notes: str | None = None,
-    tags: Iterable[str] | None = None,
-    settings: Settings | Mapping[str, Any] | None = None,
-    **unknown: Any,
-) -> Run:
-    """Begin a run; the one that was running ends. In a notebook the calling cell belongs to it.
-
-    W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting.
-    """
-    _warn_unknown("init", list(unknown))
-    given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
-    if (rank := worker()) is not None:
-        return Run(None, explicit=True, reason=rank, **given)
-    recorder = _recorder()
-    said = Settings(**settings) if isinstance(settings, Mapping) else settings
-    recorder.switch.explicit = dict(said.values) if said is not None else {}
-    recorder.switch.look(recorder.notebook())
-    if recorder.switch.error:
-        from ..errors import SettingsError
-
-        raise SettingsError(recorder.switch.error)
-    what, decided_by = recorder.switch.now(True)
-    if what == "off":
-        return Run(None, explicit=True, reason=f"off, decided by {decided_by}", **given)
-    if not recorder.ready():
-        failure = recorder.session.journal.failure or "there is no journal"
-        warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
-        return Run(None, explicit=True, reason=failure, **given)
-    recorder.settle_idle()
-    previous, (key, fresh) = recorder.run, recorder.adopt_calling()
-    run = Run(recorder, explicit=True, **given)
-    recorder.run = run
-    run.begin(adopts=None if fresh else key)
-    if key is not None and fresh:
-        recorder.opened(key, **fresh)
-        recorder.reconsider()
-    if previous is not None:
-        if key in previous.keys:
-            previous.keys.remove(key)
-        dropped = not previous.explicit and not previous.keys and previous.saver is None
-        end = {"ended_by": "finish", "exit_code": 0}
-        previous._close(end, dropped=dropped, wait=dropped)
-    recorder.began(run)
-    return run
-
-
-def finish(exit_code: int | None = 0, quiet: Any = None) -> None:
-    """End the current run, if there is one."""
-    if (run := current_run()) is not None:
-        run.finish(exit_code)
-
-
-def current_run() -> Run | None:
-    """Give the current run, automatic ones included; None when there is none."""
-    recorder = current()
-    return recorder.run if recorder is not None else None
-
-
-def needed_run() -> Run:
-    """Give the current run, or begin an automatic one: save() needs no init()."""
-    if (rank := worker()) is not None:
-        return Run(None, explicit=False, reason=rank)
-    recorder = _recorder()
-    if recorder.run is not None:
-        found: Run = recorder.run
-        return found
-    recorder.switch.look(recorder.notebook())
-    what, decided_by = recorder.switch.now(True)
-    if recorder.switch.error or what == "off":
-        reason = recorder.switch.error or f"off, decided by {decided_by}"
-        return Run(None, explicit=False, reason=reason)
-    if not recorder.ready():
-        return Run(None, explicit=False, reason=recorder.session.journal.failure)
-    return begin_automatic(recorder)
-
-
-def worker() -> str | None:
-    """Say why this process makes no run: it works for one that does; None when it may."""
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None and multiprocessing.parent_process() is not None:
-        return "this process was made by multiprocessing; its parent has the run"
-    for name in _RANKS:
-        rank = os.environ.get(name, "0")
-        if rank.isdigit() and int(rank) > 0:
-            return f"{name} is {rank}; rank 0 has the run"
-    return None
-
-
-def log(*_: Any, **__: Any) -> None:
-    """Do nothing: this package saves code. Warns once."""
-    if "log" not in _warned:
-        _warned.add("log")
-        warnings.warn("codesave saves code and outputs; log() does nothing", stacklevel=2)
-
-
-def _recorder() -> Recorder:
-    from .extension import loaded
-
-    recorder = loaded()
-    if recorder is None:
-        from .script import connect
-
-        recorder = connect()
-        make_current(recorder)
-    return recorder
-
-
-def _mapping(config: Any) -> dict[str, Any]:
-    """Take a mapping, a Namespace or any object with attributes for a config."""
-    if config is None:
-        return {}
-    if isinstance(config, Mapping):
-        return {str(key): value for key, value in config.items()}
-    return {str(key): value for key, value in vars(config).items() if not key.startswith("_")}
-
-
-def _warn_unknown(where: str, names: list[str]) -> None:
-    new = [name for name in names if f"{where} {name}" not in _warned]
-    if new:
-        _warned.update(f"{where} {name}" for name in new)
-        listed = ", ".join(sorted(new))
-        warnings.warn(f"codesave's {where} does not know {listed}: ignored", stacklevel=3)
-
-
-def current_config() -> Config:
-    """Give the current run's config; one that nobody keeps when there is no run."""
-    found = current_run()
-    return found.config if found is not None else Config({}, lambda: None)

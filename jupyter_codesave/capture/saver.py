@@ -11,19 +11,8 @@ from typing import Any
 from ..errors import CodeSaveError
 from ..model.policy import POLICIES
 from .files import URLS, Found, Named, expand, files_of
-from .run import Run, needed_run
+from .run import Run
 from .sidecar import Sidecar
-
-
-def save_current(
-    glob_str: str | bytes | os.PathLike[str],
-    base_path: str | os.PathLike[str] | None = None,
-    policy: str = "live",
-    glob: bool = True,
-    **options: Any,
-) -> list[str]:
-    """Save files with the current run; one begins by itself if there is none. See Run.save."""
-    return save(needed_run(), glob_str, base_path, policy, glob, **options)
 
 
 def save(

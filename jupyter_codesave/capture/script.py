@@ -8,8 +8,8 @@ import traceback
 from typing import Any
 
 from .console import Console
+from .project import program_path
 from .recorder import Recorder
-from .run import program_path
 
 
 def connect() -> Recorder:

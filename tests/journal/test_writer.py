@@ -141,7 +141,14 @@ def test_interrupts_at_any_moment_leave_whole_records(journal: Writer) -> None:
 
 
 def test_a_signal_handler_may_write_too(journal: Writer) -> None:
-    before = signal.signal(signal.SIGALRM, lambda *_: journal.event("handler"))
+    handled = 0
+
+    def handle(*_: Any) -> None:
+        nonlocal handled
+        handled += 1
+        journal.event("handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
     try:
         for number in range(scale(1000)):
             signal.setitimer(signal.ITIMER_REAL, (number % 40 + 1) * 1e-6)
@@ -153,7 +160,7 @@ def test_a_signal_handler_may_write_too(journal: Writer) -> None:
     journal.sync()
     found = names(journal.path)
     assert found.count("main") == scale(1000)
-    assert found.count("handler") == scale(1000)
+    assert found.count("handler") == handled > 0
 
 
 class _Disk:

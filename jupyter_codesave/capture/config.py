@@ -1,0 +1,84 @@
+"""Settings and config of a run, as users give them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_SETTINGS = ("code_dir", "save_code", "capture", "project", "durability", "input_answers")
+_warned: set[str] = set()
+
+
+class Settings:
+    """What one run does otherwise: `code_dir`, `save_code`, `capture` (all, sources, off), …"""
+
+    def __init__(self, **settings: Any) -> None:
+        self.values = {
+            name: str(value) if name == "code_dir" else value
+            for name, value in settings.items()
+            if name in _SETTINGS and value is not None
+        }
+        warn_unknown("Settings", [name for name in settings if name not in _SETTINGS])
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
+        return f"Settings({inside})"
+
+
+class Config(dict[str, Any]):
+    """A run's config: a dict, by attribute too; each change goes to the journal."""
+
+    def __init__(self, values: Mapping[str, Any], changed: Callable[[], None]) -> None:
+        super().__init__(values)
+        object.__setattr__(self, "_changed", changed)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._changed()
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self._changed()
+
+    def update(self, *values: Any, **more: Any) -> None:
+        """Take over a mapping, a Namespace or keywords; `allow_val_change` is W&B's, ignored."""
+        more.pop("allow_val_change", None)
+        for given in values:
+            super().update(mapping(given))
+        super().update(more)
+        self._changed()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the config has no {name!r}; it has {sorted(self)}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+
+def mapping(config: Any) -> dict[str, Any]:
+    """Take a mapping, a Namespace or any object with attributes for a config."""
+    if config is None:
+        return {}
+    if isinstance(config, Mapping):
+        return {str(key): value for key, value in config.items()}
+    return {str(key): value for key, value in vars(config).items() if not key.startswith("_")}
+
+
+def warn_once(about: str, text: str) -> None:
+    """Warn, but not again about the same."""
+    if about not in _warned:
+        _warned.add(about)
+        warnings.warn(text, stacklevel=3)
+
+
+def warn_unknown(where: str, names: list[str]) -> None:
+    """Warn of names that are W&B's, not ours; once each."""
+    new = [name for name in names if f"{where} {name}" not in _warned]
+    if new:
+        _warned.update(f"{where} {name}" for name in new)
+        listed = ", ".join(sorted(new))
+        warnings.warn(f"codesave's {where} does not know {listed}: ignored", stacklevel=3)

@@ -1,0 +1,155 @@
+"""What users call without holding a run: init(), finish(), save() … on the current one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .config import Config, Settings, warn_once, warn_unknown
+from .recorder import Recorder, current, make_current
+from .run import Run, begin_automatic
+
+if TYPE_CHECKING:
+    from .code import Artifact
+
+_RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    config: Any = None,
+    notes: str | None = None,
+    tags: Iterable[str] | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+    **unknown: Any,
+) -> Run:
+    """Begin a run; the one that was running ends. In a notebook the calling cell belongs to it.
+
+    W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting.
+    """
+    warn_unknown("init", list(unknown))
+    given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
+    if (rank := worker()) is not None:
+        return Run(None, explicit=True, reason=rank, **given)
+    recorder = _recorder()
+    said = Settings(**settings) if isinstance(settings, Mapping) else settings
+    recorder.switch.explicit = dict(said.values) if said is not None else {}
+    recorder.switch.look(recorder.notebook())
+    if recorder.switch.error:
+        from ..errors import SettingsError
+
+        raise SettingsError(recorder.switch.error)
+    what, decided_by = recorder.switch.now(True)
+    if what == "off":
+        return Run(None, explicit=True, reason=f"off, decided by {decided_by}", **given)
+    if not recorder.ready():
+        failure = recorder.session.journal.failure or "there is no journal"
+        warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
+        return Run(None, explicit=True, reason=failure, **given)
+    recorder.settle_idle()
+    previous, (key, fresh) = recorder.run, recorder.adopt_calling()
+    run = Run(recorder, explicit=True, **given)
+    recorder.run = run
+    run.begin(adopts=None if fresh else key)
+    if key is not None and fresh:
+        recorder.opened(key, **fresh)
+        recorder.reconsider()
+    if previous is not None:
+        if key in previous.keys:
+            previous.keys.remove(key)
+        dropped = not previous.explicit and not previous.keys and previous.saver is None
+        end = {"ended_by": "finish", "exit_code": 0}
+        previous._close(end, dropped=dropped, wait=dropped)
+    recorder.began(run)
+    return run
+
+
+def finish(exit_code: int | None = 0, quiet: Any = None) -> None:
+    """End the current run, if there is one."""
+    if (run := current_run()) is not None:
+        run.finish(exit_code)
+
+
+def current_run() -> Run | None:
+    """Give the current run, automatic ones included; None when there is none."""
+    recorder = current()
+    return recorder.run if recorder is not None else None
+
+
+def needed_run() -> Run:
+    """Give the current run, or begin an automatic one: save() needs no init()."""
+    if (rank := worker()) is not None:
+        return Run(None, explicit=False, reason=rank)
+    recorder = _recorder()
+    if recorder.run is not None:
+        found: Run = recorder.run
+        return found
+    recorder.switch.look(recorder.notebook())
+    what, decided_by = recorder.switch.now(True)
+    if recorder.switch.error or what == "off":
+        reason = recorder.switch.error or f"off, decided by {decided_by}"
+        return Run(None, explicit=False, reason=reason)
+    if not recorder.ready():
+        return Run(None, explicit=False, reason=recorder.session.journal.failure)
+    return begin_automatic(recorder)
+
+
+def worker() -> str | None:
+    """Say why this process makes no run: it works for one that does; None when it may."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return "this process was made by multiprocessing; its parent has the run"
+    for name in _RANKS:
+        rank = os.environ.get(name, "0")
+        if rank.isdigit() and int(rank) > 0:
+            return f"{name} is {rank}; rank 0 has the run"
+    return None
+
+
+def log(*_: Any, **__: Any) -> None:
+    """Do nothing: this package saves code. Warns once."""
+    warn_once("log", "codesave saves code and outputs; log() does nothing")
+
+
+def save(
+    glob_str: str | bytes | os.PathLike[str],
+    base_path: str | os.PathLike[str] | None = None,
+    policy: str = "live",
+    glob: bool = True,
+    **options: Any,
+) -> list[str]:
+    """Save files with the current run; one begins by itself if there is none. See Run.save."""
+    return needed_run().save(glob_str, base_path, policy, glob, **options)
+
+
+def log_code(
+    root: str | os.PathLike[str] = ".",
+    name: str | None = None,
+    include_fn: Callable[..., bool] | None = None,
+    exclude_fn: Callable[..., bool] | None = None,
+    dry_run: bool = False,
+) -> Artifact | None:
+    """Save all source below `root` with the current run. See Run.log_code."""
+    return needed_run().log_code(root, name, include_fn, exclude_fn, dry_run)
+
+
+def _recorder() -> Recorder:
+    from .extension import loaded
+
+    recorder = loaded()
+    if recorder is None:
+        from .script import connect
+
+        recorder = connect()
+        make_current(recorder)
+    return recorder
+
+
+def current_config() -> Config:
+    """Give the current run's config; one that nobody keeps when there is no run."""
+    found = current_run()
+    return found.config if found is not None else Config({}, lambda: None)
