@@ -142,8 +142,11 @@ def tree(folder: Path) -> list[Row]:
     for number in range(5):
         with Place(folder / f"data{number}").open() as store:
             spool = LocalBlobs(folder / f"spool{number}")
-            first.append(seconds(lambda: log_code(store, spool, root), cpu=False))
-            again += [seconds(lambda: log_code(store, spool, root), cpu=False) for _ in range(3)]
+            first.append(seconds(lambda spool=spool: log_code(store, spool, root), cpu=False))
+            again += [
+                seconds(lambda spool=spool: log_code(store, spool, root), cpu=False)
+                for _ in range(3)
+            ]
     git = [float("inf")] * 2
     for _ in range(2):
         shutil.rmtree(root / ".git", ignore_errors=True)
@@ -190,7 +193,7 @@ def run_git(folder: Path, *words: str) -> None:
 
 
 def some_versions(count: int = 100) -> Iterator[bytes]:
-    """Make versions of a notebook as work makes them: cells come and change, figures are redrawn."""
+    """Make versions of a notebook as work makes them: cells change, figures are redrawn."""
     chance = random.Random(11)
     words = [f"{a}_{b}" for a in ("train", "loss", "data", "model", "axis") for b in range(40)]
 
@@ -436,7 +439,7 @@ def alive(path: Path) -> Iterator[None]:
         session.is_alive = real
 
 
-# -- catalogs ---------------------------------------------------------------------------------------
+# -- catalogs ---------------------------------------------------------------------------------
 
 
 def catalogs(folder: Path, count: int) -> list[Row]:
