@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import sqlalchemy as sa
 
-from . import runs as queries
-from . import schema
+from . import schema, search
 from .catalog import Transaction
 
 
-def clear(tx: Transaction, recorded: Iterable[str]) -> None:
-    """Remove what records will bring back: every run but those that are running without a record.
+def clear(tx: Transaction) -> None:
+    """Remove what records will bring back.
 
-    Journals that are not sealed stay as far as they are ingested, for the runs that stay.
+    Stays: where blobs lie, which runs were purged, and how far unsealed journals are ingested.
     """
-    coming = set(recorded)
-    columns = schema.runs.c
-    for row in tx.execute(sa.select(columns.id, columns.state, columns.record)).all():
-        if row.id in coming or row.state != "running" or row.record is not None:
-            queries.drop(tx, row.id)
-    for table in (schema.aliases, schema.versions, schema.artifacts, schema.series):
+    texts = set(tx.execute(sa.select(schema.texts.c.id)).scalars())
+    for table in (
+        schema.runs,
+        schema.executions,
+        schema.aliases,
+        schema.versions,
+        schema.artifacts,
+        schema.series,
+    ):
         tx.execute(sa.delete(table))
+    search.drop_unused_texts(tx, texts)
     tx.execute(sa.delete(schema.journals).where(schema.journals.c.sealed))

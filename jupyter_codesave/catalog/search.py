@@ -142,7 +142,7 @@ def _few(tx: Transaction, needle: str) -> list[_Position] | None:
         matched = sa.literal_column("texts_trigrams").match(" AND ".join(quoted))
         matches = matches.join(index, index.c.rowid == _texts.c.id).where(matched)
     else:
-        pattern = re.sub(r"[%_\\]", "_", needle)
+        pattern = re.sub(r"([%_\\])", r"\\\1", needle)
         matches = matches.where(_texts.c.folded.like(f"%{pattern}%"))
     ids = list(tx.execute(matches.limit(_FEW + 1)).scalars())
     if len(ids) > _FEW:

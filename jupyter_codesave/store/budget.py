@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import journals, runs, versions, whereabouts
-from ..errors import CodeSaveError
-from ..model.manifest import Entry, Manifest
 from . import reach, records
+from .forgetting import put_slimmed, slimmed
 
 if TYPE_CHECKING:
     from .store import Store
@@ -52,19 +50,14 @@ def thin(store: Store, run_id: str, *, files: bool = False) -> None:
     """Drop the outputs of a run, with `files` its saved files too; keep the sources."""
     with store.catalog.read() as tx:
         mine = versions.of_run(tx, run_id)
-    slim = {version.number: _without_outputs(store, version.digest) for version in mine}
-    store.flush()
+    slim = slimmed(store, mine, _without_outputs)
     dropped: list[str | None] = []
     with store.catalog.write() as tx:
         tx.keep_blobs()
         row = runs.columns(tx, run_id)
         if row is None:
             return
-        for version in mine:
-            manifest = slim[version.number]
-            if manifest is not None and manifest.digest != version.digest:
-                changes: dict[str, Any] = {"digest": manifest.digest, "size": manifest.size}
-                versions.set_columns(tx, version.artifact, version.number, **changes)
+        put_slimmed(tx, mine, slim)
         runs.drop_printed(tx, run_id)
         runs.set_columns(tx, run_id, thinned=records.now())
         if files and row["files"]:
@@ -79,9 +72,7 @@ def thin(store: Store, run_id: str, *, files: bool = False) -> None:
                 state = journals.get(tx, session)
                 assert state is not None
                 journals.release(tx, session)
-    for digest in dropped:
-        if digest:
-            store.contents.records.delete(digest)
+    store.contents.drop_records(dropped)
 
 
 def _candidates(store: Store) -> list[tuple[str, str]]:
@@ -112,26 +103,8 @@ def _is_thin(tx: Any, run_id: str) -> bool:
     return bool(row and row["thinned"])
 
 
-def _without_outputs(store: Store, digest: str) -> Manifest | None:
-    try:
-        entries = dict(store.manifest(digest).entries)
-        for path, entry in entries.items():
-            if path.endswith(".ipynb"):
-                entries[path] = _slim_entry(store, entry)
-    except CodeSaveError:
-        return None  # verify tells of it
-    manifest = Manifest(entries)
-    store.put(manifest.dump())
-    return manifest
-
-
-def _slim_entry(store: Store, entry: Entry) -> Entry:
-    try:
-        notebook = json.loads(store.get(entry.digest))
-        for cell in notebook["cells"]:
-            if cell.get("outputs"):
-                cell["outputs"] = []
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return entry
-    data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
-    return Entry(store.put(data), len(data), entry.mode)
+def _without_outputs(_: str, notebook: dict[str, Any]) -> bool:
+    full = [cell for cell in notebook["cells"] if cell.get("outputs")]
+    for cell in full:
+        cell["outputs"] = []
+    return bool(full)

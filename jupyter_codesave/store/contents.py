@@ -7,31 +7,29 @@ untouched, row and bytes in one transaction: what was found to be there stays.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from ..blobs import envelope, packs
 from ..blobs.base import Blobs
-from ..blobs.local import LocalBlobs
 from ..blobs.payloads import SMALLEST, Payload, cut, cut_stream
 from ..catalog import whereabouts
 from ..catalog.catalog import Catalog
 from ..catalog.rows import Whereabouts
 from ..catalog.whereabouts import Placed
-from ..errors import DamagedError, NotFoundError
-from ..model.digest import digest_of, digest_stream
+from ..errors import NotFoundError
+from ..model.digest import digest_of
+from .streams import Hashing, Verified, is_text, verified
 
 WHOLE = 16 << 20  # files up to this are read at once, larger ones stream
 ALONE = 1 << 20  # envelopes from this on are blobs of their own, smaller ones go into packs
 _PENDING = 16 << 20  # bytes that wait in memory
-_SAMPLE = 256 << 10
 _CHUNK = 1 << 20
 
 
@@ -67,11 +65,11 @@ class Contents:
                 if len(data) <= WHOLE:
                     return self.put(data), len(data)
                 source.seek(0)
-            if _is_text(source, size):
+            if is_text(source, size):
                 return self._put_stream(source)
         while True:
             digest, size = self.loose.put_file(path)
-            if self._settle_alone(digest, size, size):
+            if self.settle(digest, size, size):
                 return digest, size
 
     def put_compressed(self, path: Path) -> tuple[str, int]:
@@ -85,26 +83,11 @@ class Contents:
         self.records.replace(envelope.compressed(data), digest)
         return digest
 
-    def adopt(self, spool: LocalBlobs, digests: Iterable[str]) -> list[str]:
-        """Take what a spool holds of `digests`; name what is neither there nor here.
-
-        What is taken, or was here already, leaves the spool.
-        """
-        wanted = set(digests)
-        with self.catalog.write() as tx:
-            tx.keep_blobs()
-            there = whereabouts.touch(tx, wanted, time.time())
-        with self._lock:
-            there |= wanted & self._pending.keys()
-        for key in [each.key for each in spool.area("packs").listing()]:
-            self._adopt_pack(spool.area("packs"), key, wanted, there)
-        for key in [each.key for each in spool.listing() if each.key in wanted]:
-            if key in there or self._adopt_one(spool, key):
-                there.add(key)
-        self.flush()
-        for key in [each.key for each in spool.listing() if each.key in there]:
-            spool.delete(key)
-        return sorted(wanted - there)
+    def drop_records(self, digests: Iterable[str | None]) -> None:
+        """Remove records that others have taken the place of."""
+        for digest in digests:
+            if digest:
+                self.records.delete(digest)
 
     def flush(self) -> None:
         """Write what waits: durable when this returns."""
@@ -172,7 +155,7 @@ class Contents:
 
     def _put_stream(self, source: BinaryIO) -> tuple[str, int]:
         """Lay a stream out as a recipe, through a file of ours that is gone afterwards."""
-        hashing = _Hashing(source)
+        hashing = Hashing(source)
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".incoming-") as sink:
             leaning: list[str] = []
 
@@ -189,12 +172,10 @@ class Contents:
             stored = sink.tell()
             while True:
                 self.loose.put_file(sink.name, digest)
-                if self._settle_alone(digest, size, stored, leaning):
+                if self.settle(digest, size, stored, leaning):
                     return digest, size
 
-    def _settle_alone(
-        self, digest: str, size: int, stored: int, leaning: Iterable[str] = ()
-    ) -> bool:
+    def settle(self, digest: str, size: int, stored: int, leaning: Iterable[str] = ()) -> bool:
         """Note a blob that was just written by itself; False when gc took it: write it again."""
         with self.catalog.write() as tx:
             tx.keep_blobs()
@@ -203,56 +184,6 @@ class Contents:
                 whereabouts.lean(tx, [(digest, part) for part in leaning])
             packed = whereabouts.locate(tx, [digest])[digest].pack is not None
         return packed or self.loose.has(digest)
-
-    def _adopt_pack(self, spool: LocalBlobs, key: str, wanted: set[str], there: set[str]) -> None:
-        path = spool.path(key)
-        try:
-            data = path.read_bytes()
-            members = packs.members(data) if digest_of(data) == key else []
-        except (DamagedError, FileNotFoundError):
-            members = []
-        names = {each.digest for each in members}
-        if not names & wanted and names:
-            return
-        if names - there:
-            with self.catalog.write() as tx:
-                known = there | whereabouts.touch(tx, names - there, time.time())
-            if isinstance(self.packs, LocalBlobs):
-                self.packs.move(path, key)
-            else:
-                self.packs.put(data, key)
-            rows = [
-                Placed(each.digest, each.size, each.length, each.offset)
-                for each in members
-                if each.digest not in known
-            ]
-            with self.catalog.write() as tx:
-                tx.keep_blobs()
-                whereabouts.add_pack(tx, key, len(data), rows)
-            if not self.packs.has(key):
-                self.packs.replace(data, key)
-        there |= names & wanted
-        path.unlink(missing_ok=True)
-
-    def _adopt_one(self, spool: LocalBlobs, key: str) -> bool:
-        path = spool.path(key)
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                whole = isinstance(self.loose, LocalBlobs) and size > WHOLE
-                as_it_is = whole and not _is_text(file, size)
-                if as_it_is and digest_stream(file)[0] != key:
-                    spool.delete(key)
-                    return False
-        except FileNotFoundError:
-            return False
-        if as_it_is:
-            cast(LocalBlobs, self.loose).move(path, key)
-            return self._settle_alone(key, size, size)
-        found, _ = self.put_file(path)
-        if found != key:
-            spool.delete(key)
-        return found == key
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -273,7 +204,7 @@ class Contents:
             else envelope.spell(step, envelope.decode(payloads[step[1]], self.read_any))
             for step in steps
         )
-        return _verify(digest, data)
+        return verified(digest, data)
 
     def outline(self, digest: str) -> bytes:
         """Give the bytes without their large base64 payloads: what is text in a notebook."""
@@ -290,7 +221,12 @@ class Contents:
         if where.pack is not None:
             return io.BytesIO(self.get(digest))
         source = self.loose.open(digest)
-        return cast(BinaryIO, io.BufferedReader(_Verified(digest, source, self.get), _CHUNK))
+        return cast(BinaryIO, io.BufferedReader(Verified(digest, source, self.get), _CHUNK))
+
+    def awaited(self, digests: Iterable[str]) -> set[str]:
+        """Name those of `digests` that wait to be written."""
+        with self._lock:
+            return set(digests) & self._pending.keys()
 
     def has(self, digest: str) -> bool:
         """Tell whether the bytes are there."""
@@ -338,55 +274,7 @@ class Contents:
 
     def verified(self, digest: str, laid_out: bytes) -> bytes:
         """Decode a blob as it is laid out; DamagedError when it is not what was stored."""
-        return _verify(digest, envelope.decode(laid_out, self.get))
-
-
-class _Hashing:
-    """A stream that is hashed while it is read."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source, self._sha, self.size = source, hashlib.sha256(), 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size)
-        self._sha.update(data)
-        self.size += len(data)
-        return data
-
-    def digest(self) -> str:
-        return "sha256:" + self._sha.hexdigest()
-
-
-class _Verified(io.RawIOBase):
-    """A stored blob as a file; its last read raises DamagedError when the bytes are not right."""
-
-    def __init__(self, digest: str, source: BinaryIO, fetch: Callable[[str], bytes]) -> None:
-        self._digest, self._source = digest, source
-        self._pieces = envelope.decode_stream(source, fetch)
-        self._left = memoryview(b"")
-        self._sha = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                if "sha256:" + self._sha.hexdigest() != self._digest:
-                    raise _damaged(self._digest)
-                return 0
-            self._sha.update(piece)
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._source.close()
-        super().close()
+        return verified(digest, envelope.decode(laid_out, self.get))
 
 
 def _lay_out(fresh: Mapping[str, list[envelope.Step]]) -> dict[str, tuple[bytes, int]]:
@@ -399,32 +287,3 @@ def _lay_out(fresh: Mapping[str, list[envelope.Step]]) -> dict[str, tuple[bytes,
         else:
             laid_out[digest] = envelope.recipe(steps), envelope.size_of(steps)
     return laid_out
-
-
-def _is_text(source: BinaryIO, size: int) -> bool:
-    """Tell whether a large file is worth cutting and compressing: JSON, or shrinks by half."""
-    source.seek(0)
-    head = source.read(_SAMPLE)
-    shrunk = len(head)
-    total = len(head)
-    if not head.lstrip().startswith(b"{"):
-        shrunk = len(envelope.compressed(head))
-        source.seek(size // 2)
-        middle = source.read(_SAMPLE)
-        shrunk += len(envelope.compressed(middle))
-        total += len(middle)
-    source.seek(0)
-    return head.lstrip().startswith(b"{") or head.startswith(envelope.MAGIC) or shrunk * 2 < total
-
-
-def _verify(digest: str, data: bytes) -> bytes:
-    if digest_of(data) != digest:
-        raise _damaged(digest)
-    return data
-
-
-def _damaged(digest: str) -> DamagedError:
-    return DamagedError(
-        f"the blob {digest} is not what was stored; `jupyter codesave verify` repairs it where "
-        "another copy is there"
-    )

@@ -149,9 +149,7 @@ def _take(
         dropped = records.keep_run(tx, target.contents, run_id)
         old_ledger = records.keep_ledger(tx, target.contents)
         journals.set_fact(tx, f"copied {run_id}", mark)
-    for gone in (dropped, old_ledger):
-        if gone:
-            target.contents.records.delete(gone)
+    target.contents.drop_records([dropped, old_ledger])
     counts["runs"] += 1
 
 

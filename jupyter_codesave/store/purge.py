@@ -46,9 +46,7 @@ def purge(
         dropped, gone = _drop_rows(tx, contents, chosen)
         dropped += _drop_journals(tx, sessions)
         dropped.append(records.keep_ledger(tx, contents))
-    for digest in dropped:
-        if digest:
-            contents.records.delete(digest)
+    contents.drop_records(dropped)
     blobs = sweep(store, None, suspects)
     tidy_packs(store, share=1.0)
     if everything:

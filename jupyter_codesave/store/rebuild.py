@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..blobs import envelope, packs
-from ..catalog import rebuilding, whereabouts
+from ..catalog import rebuilding, runs, whereabouts
 from ..catalog.whereabouts import Placed
 from ..errors import CodeSaveError
 from . import records
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     """Read what blobs and records say, and write the catalog's rows from it.
 
-    Sessions that still run are left as they are: their journals are ingested again. Gives the
+    A run that is running and in the catalog keeps what its journal has told so far. Gives the
     numbers of `runs`, `versions`, `journals` and `blobs` found, and of `damaged` records.
     """
     contents = store.contents
     contents.flush()
+    with store.catalog.write() as tx:
+        running = runs.running(tx)
+        dropped = [records.keep_run(tx, contents, run_id) for run_id in running]
+    contents.drop_records(dropped)
     blobs = find_blobs(store, progress)
     found: list[tuple[str, records.Record]] = []
     damaged = 0
@@ -40,7 +44,7 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     counts = {"runs": 0, "versions": 0, "journals": 0}
     with store.catalog.write() as tx:
         tx.keep_blobs()
-        rebuilding.clear(tx, [each["run"]["id"] for each in newest if each["kind"] == "run"])
+        rebuilding.clear(tx)
         for record in newest:
             records.restore(tx, contents, record, digests[id(record)])
             counts["runs"] += record["kind"] == "run"

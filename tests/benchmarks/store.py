@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import hashlib
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -34,7 +34,7 @@ from jupyter_codesave.model.manifest import Entry, Manifest
 from jupyter_codesave.store import Store
 from tests.blobs import servers
 from tests.journal import records
-from tests.store.made import Place, make_run, notebook
+from tests.store.made import Place, make_run
 
 Row = tuple[str, str, str]
 
@@ -142,11 +142,9 @@ def tree(folder: Path) -> list[Row]:
     for number in range(5):
         with Place(folder / f"data{number}").open() as store:
             spool = LocalBlobs(folder / f"spool{number}")
-            first.append(seconds(lambda spool=spool: log_code(store, spool, root), cpu=False))
-            again += [
-                seconds(lambda spool=spool: log_code(store, spool, root), cpu=False)
-                for _ in range(3)
-            ]
+            work = functools.partial(log_code, store, spool, root)
+            first.append(seconds(work, cpu=False))
+            again += [seconds(work, cpu=False) for _ in range(3)]
     git = [float("inf")] * 2
     for _ in range(2):
         shutil.rmtree(root / ".git", ignore_errors=True)
@@ -526,4 +524,3 @@ def measured(store: Store, name: str) -> list[Row]:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-    _ = (resource, notebook)

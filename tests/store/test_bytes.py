@@ -20,6 +20,7 @@ from jupyter_codesave.errors import DamagedError, NotFoundError
 from jupyter_codesave.model.digest import digest_of
 from jupyter_codesave.store import Store
 from jupyter_codesave.store import contents as contents_
+from jupyter_codesave.store import spool as spool_
 from tests.conftest import scale
 
 from .made import Place, image, notebook
@@ -106,6 +107,7 @@ def test_large_files_stream_in_and_out(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(contents_, "WHOLE", 1 << 20)
+    monkeypatch.setattr(spool_, "WHOLE", 1 << 20)
     data = {
         "noise": os.urandom(3 << 20),
         "text": b"a line of text\n" * 200_000,
@@ -207,6 +209,7 @@ def test_a_large_file_is_moved_from_the_spool_not_copied(
     local: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contents_, "WHOLE", 1 << 20)
+    monkeypatch.setattr(spool_, "WHOLE", 1 << 20)
     spool = LocalBlobs(local.folder / "spool")
     data = os.urandom(3 << 20)
     digest = spool.put(data)
@@ -221,6 +224,7 @@ def test_what_is_damaged_in_the_spool_is_missing(
     local: Store, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(contents_, "WHOLE", 1 << 20)
+    monkeypatch.setattr(spool_, "WHOLE", 1 << 20)
     spool = LocalBlobs(local.folder / "spool")
     digest = spool.put(os.urandom(size))
     spool.replace(os.urandom(size), digest)

@@ -15,6 +15,7 @@ from jupyter_codesave.blobs.local import LocalBlobs
 from jupyter_codesave.errors import DamagedError, NotFoundError
 from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
 from jupyter_codesave.model.digest import digest_of
+from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
 from jupyter_codesave.store import JournalState, Store, garbage
 from tests.conftest import scale
@@ -172,12 +173,17 @@ def test_rebuilding_a_whole_catalog_changes_nothing(store: Store) -> None:
     assert told(store) == before
 
 
-def test_rebuilding_leaves_running_sessions_alone(local: Store) -> None:
-    run = make_run(state="running", ended=None, ended_by=None)
-    local.write(run=run, journal=JournalState(run.session, 10, 1, 10))
+def test_rebuilding_keeps_what_running_sessions_told_so_far(local: Store) -> None:
+    run, _ = record(local, make_run(state="running", ended=None, ended_by=None))
+    local.write(
+        run=run,
+        executions=[Execution(run.id, 3, "later", "x = 3", started=run.started)],
+        journal=JournalState(run.session, 10, 1, 10),
+    )
+    before = told(local)
     local.rebuild()
-    assert local.run(run.id) == run
-    assert local.journal_state(run.session) is not None
+    assert told(local) == before
+    assert len(local.executions(run.id)) == 3
 
 
 def test_a_saved_file_cannot_pass_for_a_record(tmp_path: Path) -> None:
@@ -453,8 +459,6 @@ def test_nothing_of_a_purged_run_is_left_on_the_disk(tmp_path: Path) -> None:
 def test_a_forgotten_source_is_not_left_in_the_catalog(tmp_path: Path) -> None:
     with Place(tmp_path / "data").open() as store:
         run = make_run(state="running", ended=None, ended_by=None)
-        from jupyter_codesave.model.execution import Execution
-
         store.write(run=run, executions=[Execution(run.id, 1, "k", f"x = '{CANARY}'")])
         store.forget(run.id, [1])
         assert holds_canary(store.folder) == []

@@ -15,7 +15,7 @@ from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
 from jupyter_codesave.store import JournalState, Store
 
-from .made import Place, image, make_run, record, told
+from .made import Place, image, make_run, notebook, record, told
 
 
 def manifest(store: Store, **files: bytes) -> Manifest:
@@ -275,6 +275,32 @@ def test_forgotten_executions_are_gone(store: Store) -> None:
     store.forget(run.id, [2])
     assert [each.number for each in store.executions(run.id)] == [1]
     assert store.search("secret_key").items == ()
+
+
+def test_forgotten_cells_are_gone_from_earlier_versions_too(store: Store) -> None:
+    run = make_run()
+    own = notebook(["keep = 1", "secret_key = 2"])
+    data = notebook(["keep = 1", "secret_key = 2"], "printed")
+    entries = {
+        SESSION_NOTEBOOK: Entry(store.put(data), len(data)),
+        "train.ipynb": Entry(store.put(own), len(own)),
+    }
+    executions = [
+        Execution(run.id, n, f"k{n}", s) for n, s in ((1, "keep = 1"), (2, "secret_key = 2"))
+    ]
+    (version,) = store.write(run=run, executions=executions, commit={"art": Manifest(entries)})
+    store.forget(run.id, [2])
+    (after,) = store.versions_of(run.id)
+    assert after.number == version.number
+    for path, entry in store.manifest(after.digest):
+        assert b"secret_key" not in store.get(entry.digest), path
+        assert b"keep = 1" in store.get(entry.digest), path
+    for digest in (entries[SESSION_NOTEBOOK].digest, entries["train.ipynb"].digest):
+        assert not store.has(digest)
+    assert store.verify()["missing"] == []
+    before = told(store)
+    store.rebuild()
+    assert told(store) == before
 
 
 # -- journals -----------------------------------------------------------------------------------
