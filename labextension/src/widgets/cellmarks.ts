@@ -55,13 +55,9 @@ export class CellMarks {
     }
   }
 
-  private onExecuted(
-    _: unknown,
-    { notebook, cell, success }: { notebook: Notebook; cell: Cell; success: boolean }
-  ): void {
-    // One that an earlier error kept from running has no count.
-    const aborted = !success && (cell.model as ICodeCellModel).executionCount === null;
-    if (notebook === this.notebook && aborted) {
+  private onExecuted(_: unknown, { notebook, cell }: { notebook: Notebook; cell: Cell }): void {
+    // One that an earlier error or a kernel not yet there kept from running has no count.
+    if (notebook === this.notebook && (cell.model as ICodeCellModel).executionCount === null) {
       this.ran.delete(cell.model.id);
     }
     this.later();

@@ -51,6 +51,7 @@ export class Comparer extends Panel {
       model,
       () => this.choice,
       choice => this.choose(choice),
+      () => this.sayState(),
       trans
     );
     const body = new Panel();
@@ -119,9 +120,16 @@ export class Comparer extends Panel {
     this.title.caption = titles.join(' ↔ ');
     this.tree.setHidden(model.comparison === null);
     this.fill();
-    this.node.dataset.state = model.state;
+    if (model.state === 'loading') {
+      this.sayState();
+    }
     this.header.update();
     this.tree.update();
+  }
+
+  /** Ready is what has been drawn. */
+  private sayState(): void {
+    this.node.dataset.state = this.model.state;
   }
 
   private fill(): void {

@@ -3,6 +3,7 @@ import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import { SESSION, type ComparisonModel } from '../model/comparison';
 import type { IComparedFile, IFacts } from '../tokens';
+import { Drawn } from './drawn';
 import { countFacts } from './facts';
 import { moveFocus } from './listkeys';
 
@@ -15,6 +16,7 @@ export class FileTree extends ReactWidget {
     private model: ComparisonModel,
     private choice: () => Choice | null,
     private choose: (choice: Choice) => void,
+    private drawn: () => void,
     private trans: TranslationBundle
   ) {
     super();
@@ -25,14 +27,17 @@ export class FileTree extends ReactWidget {
     return (
       <UseSignal signal={this.model.changed}>
         {() => (
-          <Files
-            files={this.model.comparison?.files ?? []}
-            facts={this.model.comparison?.facts ?? null}
-            truncated={this.model.comparison?.truncated ?? false}
-            choice={this.choice()}
-            choose={this.choose}
-            trans={this.trans}
-          />
+          <>
+            <Files
+              files={this.model.comparison?.files ?? []}
+              facts={this.model.comparison?.facts ?? null}
+              truncated={this.model.comparison?.truncated ?? false}
+              choice={this.choice()}
+              choose={this.choose}
+              trans={this.trans}
+            />
+            <Drawn then={this.drawn} />
+          </>
         )}
       </UseSignal>
     );

@@ -14,8 +14,12 @@ import type { Languages } from './textdiff';
 
 /** Milliseconds of building a frame, so that scrolling stays smooth. */
 const SLICE = 10;
+/** Rows that are laid out together: the browser passes over the chunks that are out of view. */
+const CHUNK = 40;
 /** A line of code in pixels, to guess the height of what is not built yet. */
 const LINE = 17;
+
+const NOTHING = { base: null, head: null };
 
 interface ISlot {
   node: HTMLElement;
@@ -41,7 +45,9 @@ export class NotebookDiff extends Widget {
     this.node.setAttribute('aria-label', trans.__('Cells'));
     this.cells = narrowed(file.cells ?? [], model.view);
     const rows = fold(this.cells);
-    this.node.append(...rows.map(row => this.row(row)));
+    for (let i = 0; i < rows.length; i += CHUNK) {
+      this.node.append(this.chunk(rows.slice(i, i + CHUNK)));
+    }
     this.node.prepend(...this.notes().map(note));
   }
 
@@ -114,6 +120,20 @@ export class NotebookDiff extends Widget {
         this.observer?.observe(node);
       }
     }
+  }
+
+  private chunk(rows: Row[]): HTMLElement {
+    const node = document.createElement('div');
+    node.className = 'codesave-Chunk';
+    node.setAttribute('role', 'presentation');
+    node.append(...rows.map(row => this.row(row)));
+    const heights = rows.map(row => {
+      const { base, head } = row.kind === 'cell' ? this.partial(row.entry) : NOTHING;
+      return 10 + guess(base, head);
+    });
+    const height = heights.reduce((sum, each) => sum + each, 0);
+    node.style.containIntrinsicHeight = `auto ${height}px`;
+    return node;
   }
 
   private row(row: Row): HTMLElement {

@@ -12,6 +12,7 @@ import type { IExecution, SessionModel } from '../model/session';
 import { runTitle } from '../model/titles';
 import type { IRunPage, IStoredFile } from '../tokens';
 import { executionsOf } from './executions';
+import { Drawn } from './drawn';
 import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
 import { showBlockedOnClick } from './rendering';
@@ -57,18 +58,21 @@ export class SessionViewer extends Panel {
     this.timeline = ReactWidget.create(
       <UseSignal signal={model.changed}>
         {() => (
-          <Timeline
-            executions={model.executions}
-            notebook={!!model.page?.notebook}
-            actions={{
-              goTo: index => void this.goTo(index),
-              goToNotebook: ({ cellId }) =>
-                options.goToNotebook(model.page!.notebook!, cellId!),
-              copy: index => options.copyCell(model.notebook!.cells[index]),
-              compare: execution => void this.compareExecutions(execution)
-            }}
-            trans={trans}
-          />
+          <>
+            <Timeline
+              executions={model.executions}
+              notebook={!!model.page?.notebook}
+              actions={{
+                goTo: index => void this.goTo(index),
+                goToNotebook: ({ cellId }) =>
+                  options.goToNotebook(model.page!.notebook!, cellId!),
+                copy: index => options.copyCell(model.notebook!.cells[index]),
+                compare: execution => void this.compareExecutions(execution)
+              }}
+              trans={trans}
+            />
+            <Drawn then={() => this.sayState()} />
+          </>
         )}
       </UseSignal>
     );
@@ -189,8 +193,11 @@ export class SessionViewer extends Panel {
         )
       );
     }
-    // Ready is said when React has drawn what it was told.
-    setTimeout(() => (this.node.dataset.state = model.state));
+  }
+
+  /** Ready is what has been drawn. */
+  private sayState(): void {
+    this.node.dataset.state = this.model.state;
   }
 
   /** Replaces the notebook; the reader stays where they were. */
