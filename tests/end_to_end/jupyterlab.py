@@ -40,16 +40,18 @@ def open_lab(page: Any, lab: Lab, notebook: str = "", theme: str = "") -> None:
         )
     if notebook:
         page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
-        page.wait_for_function(
-            """() => {
-                const widget = window.jupyterapp.shell.currentWidget;
-                return widget && widget.sessionContext &&
-                    widget.sessionContext.session &&
-                    widget.sessionContext.session.kernel &&
-                    widget.sessionContext.session.kernel.status === 'idle';
-            }""",
-            timeout=90_000,
-        )
+        wait_for_kernel(page)
+
+
+def wait_for_kernel(page: Any) -> None:
+    """Wait until the open notebook's kernel is idle: what is run before that is dropped."""
+    page.wait_for_function(
+        """() => {
+            const session = window.jupyterapp.shell.currentWidget?.sessionContext?.session;
+            return session?.kernel?.status === 'idle';
+        }""",
+        timeout=90_000,
+    )
 
 
 def execute(page: Any, command: str, **args: Any) -> Any:

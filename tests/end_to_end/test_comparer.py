@@ -361,6 +361,7 @@ def test_an_open_comparison_is_there_again_after_a_reload(
 def test_both_sides_are_picked_by_name(lab: Lab, page: Any, two_runs: dict[str, Any]) -> None:
     open_lab(page, lab)
     page.evaluate("() => { window.jupyterapp.commands.execute('codesave:compare'); }")
+    page.wait_for_selector(".codesave-Picker input")
     base, head = page.locator(".codesave-Picker input").all()
     offered = page.locator(".codesave-Picker datalist option").evaluate_all(
         "options => options.map(option => option.value)"

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import Lab, wait_until
-from tests.end_to_end.jupyterlab import write_notebook
+from tests.end_to_end.jupyterlab import wait_for_kernel, write_notebook
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,8 @@ def recorded(lab: Lab, notebook: str) -> Any:
 def test_a_cell_in_notebook_7_is_recorded_and_seen_in_the_tree(notebook7: Lab, page: Any) -> None:
     write_notebook(notebook7.root / "seven.ipynb", "print('in notebook', 7)")
     open_page(page, notebook7, "notebooks/seven.ipynb")
-    page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status"
-        " === 'idle'",
-        timeout=90_000,
-    )
+    wait_for_kernel(page)
+    page.wait_for_selector(".codesave-Status[data-state=recording]")
     page.locator(".jp-Cell .cm-content").first.click()
     page.keyboard.press("Control+Enter")
     (run,) = wait_until(lambda: recorded(notebook7, "seven.ipynb"), "the run")

@@ -12,7 +12,7 @@ import pytest
 from jupyter_server.auth import passwd
 
 from tests.conftest import Lab, wait_until
-from tests.end_to_end.jupyterlab import execute, open_lab, write_notebook
+from tests.end_to_end.jupyterlab import execute, open_lab, wait_for_kernel, write_notebook
 
 PASSWORD = "open sesame"
 
@@ -38,6 +38,7 @@ def log_in(page: Any, lab: Lab, path: str) -> None:
 
 def run_cell(page: Any, source: str) -> None:
     """Type into the first cell of the open notebook, run it and wait until it has ended."""
+    wait_for_kernel(page)
     cell = page.locator(".jp-NotebookPanel:visible .jp-Cell").first
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+a")
