@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from .recorder import Recorder, current, make_current
+from .skip import drop_skip_line
 
 _INHERITED = "CODESAVE_PARENT_NOTEBOOK"
 
@@ -178,13 +179,6 @@ class _Terminal(_Part):
     def remove(self) -> None:
         super().remove()
         self.terminal.remove()
-
-
-def drop_skip_line(lines: list[str]) -> list[str]:
-    """Take the line `%%codesave skip` away, so that the rest runs as the cell it is."""
-    if lines and re.match(r"%%codesave[ \t]+skip\s*$", lines[0]):
-        return lines[1:]
-    return lines
 
 
 def _register_magics(shell: Any) -> None:

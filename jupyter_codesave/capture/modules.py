@@ -38,7 +38,7 @@ class Modules:
         """Have it looked at soon, in the background."""
         recorder = self._run._recorder
         if recorder is not None:
-            recorder.background.submit(f"modules {self._run.id}", self._look)
+            recorder.background.submit(f"modules {self._run.id}", self.look_now)
 
     def stop(self) -> None:
         """Look no more."""
@@ -46,7 +46,7 @@ class Modules:
         if recorder is not None and self.look in recorder.cell_ended:
             recorder.cell_ended.remove(self.look)
 
-    def _look(self) -> None:
+    def look_now(self) -> None:
         recorder = self._run._recorder
         if recorder is None:
             return

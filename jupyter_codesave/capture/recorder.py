@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..journal import events
+from .skip import is_skipped
 
 if TYPE_CHECKING:
     from ..blobs.local import LocalBlobs
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from .session import Session
     from .switch import Switch
 
-SKIP_TAG = "codesave-skip"
-# What IPython strips before it looks for a cell magic may stand before ours, too.
-_SKIP = r"\s*(?:>>> ?|In ?\[\d*\]: ?)?\s*%%codesave[ \t]+skip\b"
 _log = logging.getLogger("jupyter_codesave")
 _log.addHandler(logging.NullHandler())
 
@@ -93,7 +90,7 @@ class Recorder:
         """The thread for what must not hold up a cell."""
         from .background import Background
 
-        return Background(lambda error: self._complain(repr(error)))
+        return Background(lambda error: self.complain(repr(error)))
 
     def _leave(self) -> None:
         """In a forked child nothing is recorded; its parent records what it prints."""
@@ -284,7 +281,7 @@ class Recorder:
             del self.session
             self.run = None
         if not self.session.open():
-            self._complain(self.session.journal.failure or "the journal cannot be written")
+            self.complain(self.session.journal.failure or "the journal cannot be written")
             return False
         self._on_open(self.session)
         for fields in self._waiting:
@@ -342,9 +339,10 @@ class Recorder:
         text = f"{type(error).__name__}: {error}"
         if self.fault != text:
             self.fault = text
-            self._complain(text)
+            self.complain(text)
 
-    def _complain(self, text: str) -> None:
+    def complain(self, text: str) -> None:
+        """Leave a line in the log, nothing else."""
         try:
             self._log("jupyter_codesave: not recording: %s", text)
         except Exception:
@@ -369,28 +367,6 @@ class Recorder:
                 self.guarded(self.sidecar.close)
         self._closed = True
         self.guarded(self.session.close)
-
-
-def is_skipped(source: str, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether a cell says of itself that it is not to be recorded.
-
-    By `%%codesave skip` at the start of its source, by the tag, or by its own metadata.
-    """
-    if "codesave" in source and re.match(_SKIP, source):
-        return True
-    if not metadata:
-        return False
-    for said in (metadata, metadata.get("cell"), metadata.get("metadata")):
-        if not isinstance(said, dict):
-            continue
-        nested = said.get("metadata")
-        for place in (said, nested) if isinstance(nested, dict) else (said,):
-            if SKIP_TAG in (place.get("tags") or ()):
-                return True
-            own = place.get("codesave")
-            if isinstance(own, dict) and (own.get("capture") == "off" or own.get("skipped")):
-                return True
-    return False
 
 
 def _working_folder() -> str:

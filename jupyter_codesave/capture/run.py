@@ -154,27 +154,32 @@ class Run:
         )
         if adopts:
             self.keys.append(adopts)
-        recorder.guarded(self._look_around)
+        code_dir, save_code = recorder.switch.value("code_dir"), recorder.switch.value("save_code")
+        recorder.background.submit(
+            f"around {self.id}", lambda: self._look_around(code_dir, save_code is not False)
+        )
 
-    def _look_around(self) -> None:
+    def _look_around(self, code_dir: str | None, save_code: bool) -> None:
+        """In the background: what is installed, where git stands, which code is the user's own."""
+        from .code import log_code
         from .environment import record as record_environment
         from .git import record as record_git
         from .modules import Modules
 
         recorder = self._recorder
         assert recorder is not None
-        recorder.background.submit(f"environment {self.id}", lambda: record_environment(self))
-        recorder.background.submit(f"git {self.id}", lambda: record_git(self))
-        if recorder.switch.value("save_code") is not False:
-            self.modules = Modules(self)
-            self.modules.look()
-        if code_dir := recorder.switch.value("code_dir"):
-            recorder.background.submit(f"code {self.id}", lambda: self._log_code_dir(code_dir))
-
-    def _log_code_dir(self, folder: str) -> None:
-        from .code import log_code
-
-        log_code(self, folder, None, None, None, False)
+        work: list[Callable[[], object]] = [lambda: record_environment(self)]
+        work.append(lambda: record_git(self))
+        if save_code:
+            self.modules = modules = Modules(self)
+            work.append(modules.look_now)
+        if code_dir:
+            work.append(lambda: log_code(self, code_dir))
+        for each in work:
+            try:
+                each()
+            except Exception as error:
+                recorder.complain(repr(error))
 
     def _close(
         self,

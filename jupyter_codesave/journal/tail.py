@@ -156,7 +156,10 @@ class Tail:
         self.end = self.apart = _START + _CHUNK * sum(_CHUNKS)  # where large texts go
         try:
             # Without blocks of its own a mapped file on a full disk would kill the process.
-            os.posix_fallocate(self.handle, 0, self.end)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self.handle, 0, self.end)
+            else:
+                os.write(self.handle, bytes(self.end))
             os.pwrite(self.handle, _HEADER.pack(MAGIC, _CHUNK, *_CHUNKS), 0)
         except (AttributeError, OSError) as error:
             os.close(self.handle)
