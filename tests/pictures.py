@@ -28,6 +28,7 @@ def demo_lab() -> Iterator[Lab]:
 def take(page: Any, lab: Lab, theme: str, suffix: str) -> None:
     """Take every picture in one theme."""
     open_lab(page, lab, theme=theme)
+    page.add_style_tag(content=".Toastify { display: none }")  # a notice with a passing path
     head, base = (run["id"] for run in lab.api("runs")["runs"][:2])
     execute(page, "codesave:open-runs")
     page.wait_for_selector(".codesave-RunBrowser[data-state=ready] [data-run]")
