@@ -84,6 +84,13 @@ def seconds(work: Callable[[], object], *, cpu: bool = True) -> float:
     return clock() - begun
 
 
+def both(work: Callable[[], object]) -> tuple[float, float]:
+    """Take the CPU time and the wall time of some work."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
 def best(work: Callable[[], object], *, cpu: bool = True) -> float:
     """Take the best of five."""
     return min(seconds(work, cpu=cpu) for _ in range(5))
@@ -143,8 +150,8 @@ def tree(folder: Path) -> list[Row]:
         with Place(folder / f"data{number}").open() as store:
             spool = LocalBlobs(folder / f"spool{number}")
             work = functools.partial(log_code, store, spool, root)
-            first.append(seconds(work, cpu=False))
-            again += [seconds(work, cpu=False) for _ in range(3)]
+            first.append(both(work))
+            again += [both(work) for _ in range(3)]
     git = [float("inf")] * 2
     for _ in range(2):
         shutil.rmtree(root / ".git", ignore_errors=True)
@@ -155,12 +162,17 @@ def tree(folder: Path) -> list[Row]:
         )
     shutil.rmtree(root / ".git")
     return [
-        ("log_code of 10,000 files (124 MB) to commit, first, s", f"{min(first):.2f}", "≤ 1.5"),
-        ("the same again, s", f"{min(again):.3f}", "≤ 0.2"),
-        ("git add, cold, s", f"{git[0]:.2f}", ""),
-        ("git add, warm, s", f"{git[1]:.3f}", ""),
-        ("wandb log_code, first and again, s", wandb(root, folder), "7 each (facts)"),
+        ("log_code of 10,000 files (124 MB) to commit, CPU (wall) s", spelled(first), "≤ 1.5"),
+        ("the same again, CPU (wall) s", spelled(again), "≤ 0.2"),
+        ("git add, cold, wall s", f"{git[0]:.2f}", ""),
+        ("git add, warm, wall s", f"{git[1]:.3f}", ""),
+        ("wandb log_code, first and again, wall s", wandb(root, folder), "7 each (facts)"),
     ]
+
+
+def spelled(times: list[tuple[float, float]]) -> str:
+    """Spell the best CPU and the best wall time."""
+    return f"{min(cpu for cpu, _ in times):.3f} ({min(wall for _, wall in times):.3f})"
 
 
 def wandb(root: Path, folder: Path) -> str:
@@ -326,15 +338,17 @@ def large(folder: Path) -> list[Row]:
     pairs = []
     for number in range(3):
         copy = folder / "copy"
-        plain = seconds(lambda to=copy: copy_and_hash(path, to), cpu=False)  # type: ignore[misc]
+        plain = both(functools.partial(copy_and_hash, path, copy))
         copy.unlink()
         with Place(folder / f"data{number}").open() as store:
             store.put(b"warm")
             store.flush()
-            ours = seconds(lambda: store.put_file(path), cpu=False)
+            ours = both(functools.partial(store.put_file, path))
         shutil.rmtree(folder / f"data{number}")
         pairs.append((plain, ours))
-    plain, ours = (min(each) for each in zip(*pairs, strict=True))
+    plain, ours = zip(*pairs, strict=True)
+    cpu = min(each[0] for each in plain) / min(each[0] for each in ours)
+    wall = min(each[1] for each in plain) / min(each[1] for each in ours)
     code = (
         "import resource, sys; from pathlib import Path; from tests.store.made import Place\n"
         "store = Place(Path(sys.argv[1])).open(); store.put(b'x'); store.flush()\n"
@@ -344,10 +358,9 @@ def large(folder: Path) -> list[Row]:
     )
     command = [sys.executable, "-c", code, str(folder / "memory"), str(path)]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=os.getcwd())
-    rows.append(("copy and hash 1 GiB, synced, s", f"{plain:.2f}", ""))
-    rows.append(
-        ("store it, s (speed of that of copying)", f"{ours:.2f} ({plain / ours:.2f})", "≥ 0.8 ×")
-    )
+    rows.append(("copy and hash 1 GiB, synced, CPU (wall) s", spelled(list(plain)), ""))
+    rows.append(("store it, CPU (wall) s", spelled(list(ours)), ""))
+    rows.append(("speed of that of copying, CPU (wall)", f"{cpu:.2f} ({wall:.2f})", "≥ 0.8 ×"))
     rows.append(("memory that takes, MB", f"{int(found.stdout) / 1024:.0f}", "≤ 64"))
     return rows
 

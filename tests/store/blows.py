@@ -65,16 +65,20 @@ with Place(folder).open() as store:
 """,
     "gc": """
 with Place(folder).open() as store:
+    def litter():
+        store.put(os.urandom(3000))
+        store.put(os.urandom(1_200_000))
+        store.flush()
+    for _ in range(6):
+        litter()
     did("open")
     while True:
-        for _ in range(4):
-            store.put(os.urandom(3000))
-            store.put(os.urandom(1_200_000))
-            store.flush()
+        store.gc(grace=-1)
         run, _ = record(store, picture=image(3000))
         did(run.id)
-        store.gc(grace=-1)
-        store.purge(runs=[record(store, picture=image(3000))[0].id])
+        gone, _ = record(store, picture=image(3000))
+        store.purge(runs=[gone.id])
+        litter()
 """,
     "migration": """
 did("open")
@@ -134,7 +138,7 @@ def kill(folder: Path, kind: str, times: int, chance: random.Random) -> dict[str
     stores = 0
     for _ in range(times):
         process = start(folder, _WORK[kind])
-        time.sleep(chance.random() ** 2 * 0.6)  # the kill must come at any moment of the work
+        time.sleep(chance.random() ** 2)  # the kill must come at any moment of the work
         process.send_signal(signal.SIGKILL)
         new = acknowledged(process)
         process.wait()
