@@ -24,9 +24,7 @@ class Background:
 
     def submit(self, name: str, work: Callable[[], None]) -> None:
         """Have `work` done soon."""
-        if os.getpid() != self._pid:
-            return
-        if name in self._work:
+        if name in self._work or os.getpid() != self._pid:
             return
         with self._changed:
             self._work[name] = work

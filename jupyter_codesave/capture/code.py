@@ -27,6 +27,7 @@ INCLUDED = (
     *("setup.cfg", "environment*.yml", "environment*.yaml", "Pipfile", "uv.lock", "poetry.lock"),
 )
 _INCLUDED = re.compile("|".join(map(translate, INCLUDED))).match
+_BATCH = 64  # files that one thread reads at a time
 _SMALL = 1 << 20  # bytes; smaller files go into packs
 
 Choice = Callable[..., bool]
@@ -174,34 +175,58 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
 
     Unchanged ones are known by their stat; small new ones go into one pack.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from ..blobs import packs
-    from ..blobs.envelope import compressed
     from ..blobs.statcache import StatCache
 
     cache = StatCache(spool.folder, folder)
     entries: dict[str, Entry] = {}
     small: dict[str, tuple[bytes, int]] = {}
+    unknown: list[Found] = []
     for file in files:
-        digest, size = cache.get(file.path, file.status), file.status.st_size
+        digest = cache.get(file.path, file.status)
         if digest is None:
-            try:
-                if size < _SMALL:
-                    with open(file.source, "rb") as source:
-                        data = source.read()
-                    digest, size = digest_of(data), len(data)
-                    small[digest] = (compressed(data), size)
-                else:
-                    digest, size = spool.put_file(file.source)
-            except OSError as error:
-                skipped[file.path] = error.strerror or "unreadable"
-                continue
-            cache.note(file.path, file.status, digest)
-        entries[file.path] = Entry(digest, size, file.mode)
+            unknown.append(file)
+        else:
+            entries[file.path] = Entry(digest, file.status.st_size, file.mode)
+    batches = [unknown[at : at + _BATCH] for at in range(0, len(unknown), _BATCH)]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for batch, results in zip(
+            batches, pool.map(lambda b: _read(spool, b), batches), strict=True
+        ):
+            for file, found in zip(batch, results, strict=True):
+                if isinstance(found, str):
+                    skipped[file.path] = found
+                    continue
+                digest, size, envelope = found
+                if envelope is not None:
+                    small[digest] = (envelope, size)
+                cache.note(file.path, file.status, digest)
+                entries[file.path] = Entry(digest, size, file.mode)
     members = [(digest, envelope, size) for digest, (envelope, size) in small.items()]
     for data, _ in packs.pack(members):
         spool.area("packs").put(data)
     cache.save()
-    return entries
+    return {file.path: entries[file.path] for file in files if file.path in entries}
+
+
+def _read(spool: Any, files: list[Found]) -> list[tuple[str, int, bytes | None] | str]:
+    """Give digest, size and envelope of small files; large ones go to the spool; or a reason."""
+    from ..blobs.envelope import compressed
+
+    results: list[tuple[str, int, bytes | None] | str] = []
+    for file in files:
+        try:
+            if file.status.st_size < _SMALL:
+                with open(file.source, "rb") as source:
+                    data = source.read()
+                results.append((digest_of(data), len(data), compressed(data)))
+            else:
+                results.append((*spool.put_file(file.source), None))
+        except OSError as error:
+            results.append(error.strerror or "unreadable")
+    return results
 
 
 def _version_of(artifact: Artifact) -> str | None:

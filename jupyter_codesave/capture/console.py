@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -111,7 +110,6 @@ class _Stream:
         self.tail: Any = former.tail if former is not None else None
         self.parent_header: dict[str, str] = {}
         self._console, self._stream = console, stream
-        self._pid = os.getpid()
         self._key: str | None = None
         self._parts: list[str] = []
         self._write = stream.write
@@ -133,7 +131,7 @@ class _Stream:
         """Note, then write: what was seen is kept, whatever happens next."""
         through = self._console.through
         try:
-            if string and isinstance(string, str) and os.getpid() == self._pid:
+            if string and isinstance(string, str) and self._console.recorder.is_here:
                 if through is not None:
                     through.catch_up()
                 self._note(string)

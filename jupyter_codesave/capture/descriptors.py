@@ -35,7 +35,6 @@ class Descriptors:
     def __init__(self, record: Callable[[str, str], None]) -> None:
         """`record(name, text)` is told what was printed past Python. OSError: there is no way."""
         self._record = record
-        self._pid = os.getpid()
         self._active = False
         self._quiet = 0
         self._carried = threading.Condition()
@@ -44,6 +43,7 @@ class Descriptors:
         for name, stream, handle in (("stdout", sys.stdout, 1), ("stderr", sys.stderr, 2)):
             if stream.fileno() == handle:
                 self._pipes.append(_Pipe(name, handle))
+        os.register_at_fork(after_in_child=self._leave)
         threading.Thread(target=self._carry, name="codesave-terminal", daemon=True).start()
 
     def begin(self) -> None:
@@ -55,9 +55,13 @@ class Descriptors:
             os.dup2(pipe.inner, pipe.handle)
         self._active = True
 
+    def _leave(self) -> None:
+        """In a forked child: it prints to the descriptor as it found it, as any child."""
+        self._active = False
+
     def end(self) -> None:
         """The cell ended: all that was printed is out before this returns."""
-        if not self._active or os.getpid() != self._pid:
+        if not self._active:
             return
         with suppress(OSError, ValueError):
             sys.stdout.flush()
@@ -69,7 +73,7 @@ class Descriptors:
 
     def write(self, name: str, string: str, encoding: str, errors: str) -> bool:
         """Print for Python, past us; False when that is not ours to do."""
-        if not self._active or os.getpid() != self._pid:
+        if not self._active:
             return False
         pipe = next((pipe for pipe in self._pipes if pipe.name == name), None)
         if pipe is None:
@@ -79,7 +83,7 @@ class Descriptors:
 
     def catch_up(self) -> None:
         """Python prints: what a child printed that has ended since comes first."""
-        if not self._active or os.getpid() != self._pid:
+        if not self._active:
             return
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         if children != self._children:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -28,7 +27,6 @@ class Tap:
     def __init__(self, kernel: Any, recorder: Recorder) -> None:
         self._kernel = kernel
         self._recorder = recorder
-        self._pid = os.getpid()
         self._last: tuple[bytes, str, bytes] = (b"", "", b"")  # parent frame, its id and type
         self._comms: set[bytes] = set()  # opened by cells that are not recorded
         self._send = kernel.iopub_thread.send_multipart
@@ -53,7 +51,7 @@ class Tap:
 
     def send_multipart(self, frames: Any, *args: Any, **kwargs: Any) -> Any:
         """Record, then send; what the client sees is in the journal."""
-        if os.getpid() == self._pid:
+        if self._recorder.is_here:
             try:
                 self._observe(frames)
             except Exception as error:

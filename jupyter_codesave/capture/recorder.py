@@ -68,6 +68,7 @@ class Recorder:
         self._told: tuple[str, str] | None = None
         self._lock = threading.RLock()
         self._closed = False
+        self.is_here = True  # not in a forked child
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
 
@@ -94,7 +95,7 @@ class Recorder:
 
     def _leave(self) -> None:
         """In a forked child nothing is recorded; its parent records what it prints."""
-        self._closed = True
+        self._closed, self.is_here = True, False
 
     # -- what is recorded -----------------------------------------------------------------------
 
@@ -143,14 +144,16 @@ class Recorder:
 
         True: its source may follow, then `opened`.
         """
-        if self._closed or os.getpid() != self.pid:
+        if self._closed:
             return False
         with self._lock:
             if self._when_idle:
                 self.settle_idle()
             self.switch.look(self.notebook())
-            what, _ = self.switch.now(self.explicit)
-            self._tell()
+            now = self.switch.now(self.explicit)
+            if now != self._told:
+                self._tell()
+            what = now[0]
             if what == "off" or is_skipped(source, metadata):
                 self._skip(source, cell_id)
                 return False
@@ -350,7 +353,7 @@ class Recorder:
 
     def close(self, **end: Any) -> None:
         """The session ends; `end` says how."""
-        if self._closed or os.getpid() != self.pid:
+        if self._closed:
             return
         if "session" not in self.__dict__:
             self._closed = True

@@ -11,6 +11,9 @@ from ..errors import CodeSaveError
 from ..settings import CONTROL_FILE, Setting, data_dir, resolve
 
 MAGIC = "%codesave off in this session"
+# What os.environ keeps is asked directly: it is asked before each cell, and mostly in vain.
+_environment: Any = getattr(os.environ, "_data", os.environ)
+_CODESAVE: Any = os.environ.encodekey("CODESAVE") if _environment is not os.environ else "CODESAVE"
 
 
 class Switch:
@@ -36,7 +39,7 @@ class Switch:
             control: Any = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
             control = None
-        said = os.environ.get("CODESAVE")
+        said = _environment.get(_CODESAVE)
         mending = int(time.monotonic()) if self.error else 0
         seen = (control, notebook, id(self.explicit), said, mending)
         if seen == self._seen:

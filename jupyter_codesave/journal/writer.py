@@ -45,7 +45,6 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failure: str | None = None
-        self._pid = os.getpid()
         self._handle = -1
         self._inode = 0
         self._sequence = 0
@@ -119,7 +118,7 @@ class Writer:
 
     def close(self, timeout: float = 30.0) -> None:
         """Write what is queued, sync, and let go of the journal."""
-        if os.getpid() != self._pid or self._handle < 0:
+        if self._handle < 0:
             return
         with suppress(Exception):
             self.sync(timeout)
@@ -149,7 +148,7 @@ class Writer:
 
     def append(self, *payloads: Payload) -> None:
         """Append records that belong together, in one write."""
-        if os.getpid() != self._pid or self._handle < 0:  # a fork: before taking any lock
+        if self._handle < 0:  # closed, or a forked child: before taking any lock
             return
         size = sum([len(part) for payload in payloads for part in payload])
         with self._lock:
@@ -187,7 +186,7 @@ class Writer:
 
     def settle(self) -> None:
         """Return when all that was appended before is in the file."""
-        if not self._queue or os.getpid() != self._pid:
+        if not self._queue or self._handle < 0:
             return
         with self._changed:
             taken = self._taken
@@ -196,7 +195,7 @@ class Writer:
 
     def sync(self, timeout: float = 30.0) -> None:
         """Return when all that was appended is on the disk, or after `timeout` seconds."""
-        if os.getpid() != self._pid or self._handle < 0:
+        if self._handle < 0:
             return
         deadline = time.monotonic() + timeout
         with self._changed:
