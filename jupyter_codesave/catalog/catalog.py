@@ -76,6 +76,7 @@ class Catalog:
         self._memory: dict[str, Any] = {}
         try:
             self.engine = _sqlite(place, wal) if isinstance(place, Path) else _postgresql(place)
+            self._writing = self.engine.execution_options(codesave_writes=True)
             self._settle_schema()
         except DBAPIError as error:
             raise self._explain(error) from error
@@ -98,7 +99,7 @@ class Catalog:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Write in one transaction: all of it is there afterwards, or nothing is."""
-        with self._begin(self.engine.execution_options(codesave_writes=True)) as transaction:
+        with self._begin(self._writing) as transaction:
             yield transaction
 
     def compact(self) -> None:
@@ -172,7 +173,7 @@ class Catalog:
             found = _schema_of(connection)
         if not _older(found):
             return
-        with self.engine.execution_options(codesave_writes=True).begin() as connection:
+        with self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             if _older(_schema_of(connection)):
