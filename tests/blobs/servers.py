@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import ctypes
 import functools
 import hashlib
 import hmac
@@ -189,6 +190,8 @@ def _free_port() -> int:
 def _start(
     command: Sequence[str], port: int, *, user: str | None = None, stop: int = signal.SIGTERM
 ) -> None:
+    # A test process that is killed runs no atexit: on Linux the kernel ends its servers, then.
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
     account = pwd.getpwnam(user) if user else None
     process = subprocess.Popen(
@@ -200,6 +203,7 @@ def _start(
         user=account.pw_uid if account else None,
         group=account.pw_gid if account else None,
         start_new_session=True,
+        preexec_fn=functools.partial(_end_with_parent, libc, stop) if libc else None,
     )
 
     def end() -> None:
@@ -223,6 +227,10 @@ def _start(
             time.sleep(0.05)
     log.seek(0)
     raise RuntimeError(f"{command[0]} did not start: {log.read().decode(errors='replace')}")
+
+
+def _end_with_parent(libc: ctypes.CDLL, signal_: int) -> None:
+    libc.prctl(1, signal_)  # PR_SET_PDEATHSIG
 
 
 def _make_container(port: int) -> None:
