@@ -48,6 +48,7 @@ _AWAY = struct.Struct("<2sQQQ")
 _PIECE = 12_000  # characters, at most 48 kB of UTF-8: fits a chunk
 _LARGE = 5 * _PIECE  # characters from which text is laid apart
 _MOST_APART = 64 << 20
+_SLICE = 512 << 10  # bytes of one write: more at once are dearer
 
 
 class TailEntry(NamedTuple):
@@ -205,7 +206,7 @@ class Tail:
             place, self.apart = self.apart, self.apart + len(data)
         left, at = memoryview(data), place
         while left:
-            written = os.pwrite(self.handle, left, at)
+            written = os.pwrite(self.handle, left[:_SLICE], at)
             left, at = left[written:], at + written
         return place
 

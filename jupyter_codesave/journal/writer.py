@@ -29,7 +29,8 @@ LARGE = 256 << 10  # bytes from which a record goes through the writer thread
 QUEUE_LIMIT = 32 << 20
 _SYNC_EVERY = 0.7  # s
 _RETRY_EVERY = 1.0  # s
-_MOST_PARTS = 512  # of one writev; IOV_MAX is 1024 nearly everywhere
+_MOST_PARTS = 64  # that are written one by one
+_SLICE = 512 << 10  # bytes of one write: Linux takes a fifth of the time of 20 MB at once
 _FLOCK = struct.Struct("hhqqi4x")  # Linux's struct flock
 
 Payload = Sequence[bytes | memoryview]
@@ -259,18 +260,13 @@ class Writer:
         self._pending = (0, 0)
 
     def _write_all(self, parts: Payload, length: int) -> None:
-        if length < LARGE or len(parts) > _MOST_PARTS or not hasattr(os, "writev"):
+        if length < LARGE or len(parts) > _MOST_PARTS:
             parts = [b"".join(parts)]
-        while True:
-            if len(parts) > 1:
-                written = os.writev(self._handle, parts)
-            else:
-                written = os.write(self._handle, parts[0])
-            length -= written
-            if length <= 0:
-                return
-            # A full disk takes what fits and says so next time; 2 GB is a limit, too.
-            parts = _rest(parts, written)
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                # A full disk takes what fits of a slice, and says so next time.
+                view = view[os.write(self._handle, view[:_SLICE]) :]
 
     def _reconcile(self) -> None:
         """An interrupt came between the write and its booking: look what the file says."""
@@ -316,17 +312,6 @@ def reason(path: Path, error: BaseException) -> str:
     if code in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{path.parent} cannot be written ({text}): set CODESAVE_DIR to a folder that can"
     return f"{path} cannot be written: {text}"
-
-
-def _rest(parts: Payload, written: int) -> list[bytes | memoryview]:
-    rest: list[bytes | memoryview] = []
-    for part in parts:
-        if written >= len(part):
-            written -= len(part)
-        else:
-            rest.append(memoryview(part)[written:])
-            written = 0
-    return rest
 
 
 def _flush(handle: int) -> None:

@@ -170,14 +170,9 @@ class _Disk:
         self.room = room
         self._write = os.write
         monkeypatch.setattr(writer.os, "write", self.write)
-        monkeypatch.setattr(writer.os, "writev", self.writev)
         monkeypatch.setattr(writer, "_RETRY_EVERY", 0.0)
 
     def write(self, handle: int, data: bytes) -> int:
-        return self.writev(handle, [data])
-
-    def writev(self, handle: int, parts: Any) -> int:
-        data = b"".join(parts)
         if self.room == 0:
             raise OSError(errno.ENOSPC, "No space left on device")
         taken = self._write(handle, data[: self.room])
