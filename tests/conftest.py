@@ -298,11 +298,23 @@ def chromium() -> Iterator[Any]:
         found.close()
 
 
+# JupyterLab takes its splash away twice, and fails, when a theme is loaded within the 200 ms in
+# which the splash of its start fades (`Private.showSplash` of apputils-extension, seen in 4.6).
+_SPLASH = """
+const remove = Node.prototype.removeChild;
+Node.prototype.removeChild = function (node) {
+  const gone = node?.id === 'jupyterlab-splash' && node.parentNode !== this;
+  return gone ? node : remove.call(this, node);
+};
+"""
+
+
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
     """A new page, with every error of its console collected in `page.problems`."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     found = context.new_page()
+    found.add_init_script(_SPLASH)
     found.problems = []
     found.on("pageerror", lambda error: found.problems.append(f"{error} {found.refused}"))
     found.refused = []  # what the server answered badly; tells what a rejected promise was about

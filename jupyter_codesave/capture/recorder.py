@@ -178,9 +178,9 @@ class Recorder:
         self._cells[key] = fields.get("cell_id")
         if run is not None:
             run.keys.append(key)
-            fields = {"run": run.id, **fields}
-        payload = events.event_payload("execution", {"key": key, **fields})
-        self.append(*payloads, payload)
+            fields["run"] = run.id
+        fields["key"] = key
+        self.append(*payloads, events.event_payload("execution", fields))
 
     def ended(self, key: str, status: str) -> None:
         """The cell ended: `ok`, `error` or `aborted`. In a kernel its last outputs follow."""
@@ -202,7 +202,7 @@ class Recorder:
         if self._when_idle and key in self._when_idle:
             for work in self._when_idle.pop(key):
                 self.guarded(work)
-        if self.switch.value("durability") == "cell":
+        if self.switch.syncs:
             self.session.journal.sync()
 
     def when_idle(self, key: str, work: Callable[[], None]) -> None:

@@ -27,6 +27,7 @@ class Switch:
         self.settings: dict[str, Setting] = {}
         self.explicit: Mapping[str, Any] = {}  # what init(settings=…) said
         self.by_magic = False  # %codesave off
+        self.syncs = False  # each cell is to be on the disk when it ends
         self._cwd = cwd
         self.folder = data_dir()
         self._control_file = str(self.folder / CONTROL_FILE)
@@ -54,6 +55,7 @@ class Switch:
         self.error = None
         capture, automatic = self.settings["capture"], self.settings["automatic"]
         self.capture, self.automatic = capture.value, automatic.value
+        self.syncs = self.settings["durability"].value == "cell"
         if capture.value != "off" and not automatic.value:
             self.decided_by = automatic.source
         else:
