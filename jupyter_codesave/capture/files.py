@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ..errors import UsageError
 from ..model.manifest import EXECUTABLE, FILE, check_path
 
-URLS = ("s3://", "gs://", "http://", "https://", "az://")
+BUCKETS = ("s3://", "gs://")
+URLS = (*BUCKETS, "http://", "https://", "az://")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import CodeSaveError
 from ..model.policy import POLICIES
-from .files import URLS, Found, Named, expand, files_of
+from .files import BUCKETS, URLS, Found, Named, expand, files_of
 from .run import Run
 from .sidecar import Sidecar
 
@@ -32,14 +32,16 @@ def save(
     """
     if not isinstance(glob_str, str | bytes | os.PathLike):
         raise TypeError(f"save() needs a path or glob, not {type(glob_str).__name__}")
-    if policy not in POLICIES:
-        raise ValueError(f"the policy is {policy!r}; it must be one of {', '.join(POLICIES)}")
-    if os.fsdecode(glob_str).startswith(URLS):
+    address = os.fsdecode(glob_str).startswith(URLS)
+    if not os.fsdecode(glob_str).startswith(BUCKETS):  # those were never looked at more closely
+        if policy not in POLICIES:
+            raise ValueError(f"the policy is {policy!r}; it must be one of {', '.join(POLICIES)}")
+        named = expand(glob_str, base_path, glob=glob)
+    if address:
         warnings.warn(
             f"{os.fsdecode(glob_str)} is not a local file: nothing is saved", stacklevel=3
         )
         return []
-    named = expand(glob_str, base_path, glob=glob)
     recorder = run.recorder
     if recorder is None or run.state != "running":
         why = run.reason or f"the run is {run.state}"
