@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
 
-from ..model.artifact import CODE, check_name, source_name
+from ..model.artifact import CODE, source_name
 from ..model.digest import digest_of
 from ..model.manifest import Entry, Manifest
 from .files import Found
@@ -107,7 +107,7 @@ def log_code(
     if name is not None:
         if not name or len(name) > 128:
             raise ValueError(f"an artifact's name has 1 to 128 characters, not {len(name)}")
-        check_name(name)
+        name = _fitting(name)
     recorder = run.recorder
     if recorder is None and not dry_run:
         warnings.warn(f"no code is saved: {run.reason}", stacklevel=3)
@@ -140,6 +140,18 @@ def log_code(
         files=listed(artifact.files),
     )
     return artifact
+
+
+def _fitting(name: str) -> str:
+    """Give a name that artifacts can have, the same for the same `name`."""
+    fitting = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+    if fitting != name:
+        warnings.warn(
+            f"the artifact {name!r} is kept as {fitting!r}: names hold letters, digits, dots, "
+            "dashes and underscores",
+            stacklevel=4,
+        )
+    return fitting
 
 
 def relative_name(run: Run) -> str:

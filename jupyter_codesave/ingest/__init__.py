@@ -38,15 +38,19 @@ class Ingest:
         self._live: dict[Path, SessionIngest] = {}
 
     def waiting(self) -> list[Path]:
-        """Name the journals that hold what the store does not have, or that a dead writer left."""
+        """Name the journals that hold what the store does not have, or that a dead writer left.
+
+        Those last written to come last: numbers of versions follow the order in which runs ended.
+        """
         found = []
-        for path in sorted(self.journals.glob("*" + events.SUFFIX)):
+        for path in self.journals.glob("*" + events.SUFFIX):
             state = self.store.journal_state(path.stem)
             with contextlib.suppress(FileNotFoundError):
-                grown = state is None or state.offset < path.stat().st_size
+                status = path.stat()
+                grown = state is None or state.offset < status.st_size
                 if grown or not is_alive(path):
-                    found.append(path)
-        return found
+                    found.append((status.st_mtime_ns, path))
+        return [path for _, path in sorted(found)]
 
     def all(
         self,

@@ -102,7 +102,7 @@ def download(code: Code, folder: Path, *, overwrite: bool = False) -> list[Path]
         data = code.read(path)
         if entry.mode == SYMLINK:
             goal = os.fsdecode(data)
-            if (target.parent / goal).resolve().is_relative_to(folder):
+            if _stays(goal) and (target.parent / goal).resolve().is_relative_to(folder):
                 target.unlink(missing_ok=True)
                 target.symlink_to(goal)
                 continue
@@ -112,6 +112,13 @@ def download(code: Code, folder: Path, *, overwrite: bool = False) -> list[Path]
         draft.chmod(0o755 if entry.mode == EXECUTABLE else 0o644)
         draft.replace(target)
     return [target for _, _, target in wanted]
+
+
+def _stays(goal: str) -> bool:
+    """Refuse `link/../x`: what it means changes with the links that are written after it."""
+    parts = goal.split("/")
+    up = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
+    return ".." not in parts[up:]
 
 
 def _inside(folder: Path, path: str) -> Path:

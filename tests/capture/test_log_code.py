@@ -156,7 +156,7 @@ def test_wrong_calls_raise_what_callers_expect(project: Path) -> None:
     calls = {
         "run.log_code(name='')": "ValueError",
         "run.log_code(name='x' * 129)": "ValueError",
-        "run.log_code(name='a b')": "UsageError",
+        "run.log_code(name=7)": "TypeError",
         "run.log_code(include_fn=3)": "TypeError",
         "run.log_code(exclude_fn='x')": "TypeError",
         "(run.finish(), run.log_code())": "UsageError",
@@ -167,6 +167,17 @@ def test_wrong_calls_raise_what_callers_expect(project: Path) -> None:
         for call in calls
     )
     assert log_code(project, tries) == list(calls.values())
+
+
+def test_a_name_that_no_artifact_can_have_is_made_to_fit(project: Path, data: Path) -> None:
+    assert log_code(
+        project,
+        "import warnings\n"
+        "with warnings.catch_warnings(record=True) as said:\n"
+        "    warnings.simplefilter('always')\n"
+        "    print(json.dumps(run.log_code(name='a/b c').name))\n"
+        "print(json.dumps(\"'a/b c' is kept as 'a-b-c'\" in str(said[0].message)))",
+    ) == ["a-b-c", True]
 
 
 def test_code_dir_logs_without_a_call(project: Path, data: Path) -> None:
