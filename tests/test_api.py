@@ -148,9 +148,7 @@ def test_nothing_is_written_through_a_link(api: Api, tmp_path: Path) -> None:
 def test_stored_links_lead_nowhere_outside(goals: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("secret")
     entries = {path: Entry(digest_of(goal.encode()), 1, SYMLINK) for path, goal in goals.items()}
-    code = Code(
-        "made:v0", "artifact", "made", entries, lambda path: goals[path].encode(), run=None
-    )
+    code = Code("made:v0", "artifact", "made", entries, lambda path: goals[path].encode(), run=None)
     download(code, tmp_path / "into")
     for path in goals:
         written = tmp_path / "into" / path

@@ -155,7 +155,7 @@ def paired(table: Table, folder: Path, quick: bool) -> None:
 
 
 def trivial(table: Table, folder: Path) -> None:
-    """The same kernel, recorded and not, turn by turn: two kernels differ by more than the limit."""
+    """One kernel, recorded and not, turn by turn: two kernels differ by more than the limit."""
     kernel = Kernel(folder / "trivial")
     found: dict[bool, list[float]] = {False: [], True: []}
     try:
