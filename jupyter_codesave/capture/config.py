@@ -41,6 +41,33 @@ class Config(dict[str, Any]):
         super().__delitem__(key)
         self._changed()
 
+    def __ior__(self, other: Any) -> Config:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Give the value of `key`, which is `default` from now on if there was none."""
+        found = super().setdefault(key, default)
+        self._changed()
+        return found
+
+    def pop(self, *given: Any) -> Any:
+        """Take a key out and give its value."""
+        found = super().pop(*given)
+        self._changed()
+        return found
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the newest key out and give it with its value."""
+        found = super().popitem()
+        self._changed()
+        return found
+
+    def clear(self) -> None:
+        """Take every key out."""
+        super().clear()
+        self._changed()
+
     def update(self, *values: Any, **more: Any) -> None:
         """Take over a mapping, a Namespace or keywords; `allow_val_change` is W&B's, ignored."""
         more.pop("allow_val_change", None)
@@ -65,6 +92,11 @@ def mapping(config: Any) -> dict[str, Any]:
         return {}
     if isinstance(config, Mapping):
         return {str(key): value for key, value in config.items()}
+    if not hasattr(config, "__dict__"):
+        raise TypeError(
+            f"config must be a mapping or have attributes, as argparse's Namespace has, not "
+            f"{type(config).__name__}; a file's content is config=json.load(open(path))"
+        )
     return {str(key): value for key, value in vars(config).items() if not key.startswith("_")}
 
 

@@ -29,9 +29,16 @@ def init(
 ) -> Run:
     """Begin a run; the one that was running ends. In a notebook the calling cell belongs to it.
 
-    W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting.
+    W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting,
+    TypeError for an argument of another type.
     """
     warn_unknown("init", list(unknown))
+    for argument, value in (("project", project), ("name", name), ("notes", notes)):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"init(): {argument} must be a string, not {type(value).__name__}")
+    tags = [tags] if isinstance(tags, str) else list(tags or ())
+    if wrong := [tag for tag in tags if not isinstance(tag, str)]:
+        raise TypeError(f"init(): tags must be strings, not {type(wrong[0]).__name__}")
     given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
     if (rank := worker()) is not None:
         return Run(None, explicit=True, reason=rank, **given)

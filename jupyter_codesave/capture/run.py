@@ -47,7 +47,7 @@ class Run:
         where = self.notebook or self.program
         self.name = name or (Path(where).name if where else recorder.kind if recorder else "run")
         self.notes = notes
-        self.tags = [tags] if isinstance(tags, str) else list(tags or ())
+        self.tags = list(tags or ())
         self.config = Config(mapping(config), self._config_changed)
         self.keys: list[str] = []  # its executions
         self.saver: Any = None

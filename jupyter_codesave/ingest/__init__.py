@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
-from ..errors import CodeSaveError, NotFoundError
+from ..errors import CodeSaveError, DamagedError, NotFoundError
 from ..journal import events
 from ..journal.notebook import dump_notebook
 from ..model.artifact import SESSION_NOTEBOOK
@@ -99,7 +99,17 @@ class Ingest:
             journal = self._live.get(path)
             if journal is None:
                 journal = self._live[path] = SessionIngest(path, self.store, self.spool)
-            changes = journal.step(commit)
+            try:
+                changes = journal.step(commit)
+            except Exception as error:
+                fault = getattr(error, "orig", error)  # what a statement of SQL failed of
+                if not isinstance(fault, (AttributeError, LookupError, TypeError, ValueError)):
+                    raise
+                del self._live[path]
+                raise DamagedError(
+                    f"the journal {path} says what cannot be taken in ({fault!r}); it stays there: "
+                    "move it away to be asked no more, or report it with the file"
+                ) from error
             if journal.over and journal.seal():
                 del self._live[path]
         return changes

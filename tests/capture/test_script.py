@@ -294,6 +294,42 @@ def test_a_bad_setting_is_told_with_its_name_and_place(run: Run) -> None:
     assert "the environment" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("project=5", "project must be a string, not int"),
+        ("name=['n']", "name must be a string, not list"),
+        ("tags=['a', 1]", "tags must be strings, not int"),
+        ("config=[1]", "config must be a mapping"),
+    ],
+)
+def test_an_argument_of_another_type_is_told_before_a_run_begins(
+    run: Run, data: Path, given: str, told: str
+) -> None:
+    done = run("train.py", f"import jupyter_codesave as codesave\ncodesave.init({given})")
+    assert told in done.stderr.splitlines()[-1]
+    assert "TypeError" in done.stderr
+    assert not any(all_events(path, "run") for path in journal_paths(data))
+
+
+def test_each_way_to_change_the_config_is_kept(run: Run, data: Path) -> None:
+    source = """
+import jupyter_codesave as codesave
+run = codesave.init(config={"a": 1, "b": 2, "c": 3}, tags="one")
+run.config.pop("a")
+run.config |= {"d": 4}
+run.config.setdefault("e", 5)
+del run.config["b"]
+run.config.f = 6
+codesave.config.update(g=7)
+run.finish()
+"""
+    assert run("train.py", source).stderr == ""
+    folded = next(iter(fold(the_journal(data)).runs.values()))
+    assert folded.fields["config"] == {"c": 3, "d": 4, "e": 5, "f": 6, "g": 7}
+    assert folded.fields["tags"] == ["one"]
+
+
 def test_the_scheduler_and_the_host_are_kept(run: Run, data: Path) -> None:
     run("t.py", "import jupyter_codesave as c; c.init()", SLURM_JOB_ID="4711", SLURM_PROCID="0")
     (session,) = all_events(the_journal(data), "session")

@@ -232,3 +232,50 @@ def test_a_running_run_is_read_as_it_is_now_not_as_it_was_first_read(ingest: Ing
     assert len(json.loads(ingest.session_notebook(found))["cells"]) == 3
     assert ingest.code("run1").run is not None
     assert ingest.store.run("run1").state == "finished"
+
+
+def everything() -> list[Any]:
+    """Give a journal with one of each event that names things of a run."""
+    digest, here = "sha256:" + "0" * 64, {"run": "run1"}
+    printed = {"output_type": "stream", "name": "stdout", "text": "x"}
+    file = {"path": "a.txt", "digest": digest, "size": 3, "source": "/no/a.txt", "policy": "now"}
+    return [
+        *items("/no/where.ipynb"),
+        ("execution", {"key": "a", "cell_id": "c1", "store_history": True, **here}),
+        ("output", {"key": "a", "output": printed}),
+        ("stdin", {"key": "a", "prompt": "?", "answer": "!"}),
+        ("file", {**file, **here}),
+        ("file-missing", {"path": "b.txt", "reason": "gone", **here}),
+        ("watch", {"path": "c.txt", "source": "/no/c.txt", "policy": "live", **here}),
+        ("code", {"files": [{"path": "m.py", "digest": digest, "size": 3}], **here}),
+        ("artifact", {"name": "code", "type": "code", "own": False, "files": [file], **here}),
+        ("git", {"commit": "0" * 40, "branch": "main", "patch": digest, "patch_size": 3, **here}),
+        ("environment", {"python": "3.11", "packages": {"numpy": "1"}, "editable": {}, **here}),
+        ("run-update", {"config": {"x": 1}, "tags": ["t"], "notes": "n", **here}),
+        ("capture", {"capture": "all", "decided_by": "default"}),
+        ("run-end", {"ended_by": "finish", "exit_code": 0, "error": "e", **here}),
+        END,
+    ]
+
+
+@pytest.mark.parametrize("odd", [7, None, [], {}, "\0", [7], {"a": []}], ids=repr)
+def test_no_odd_value_in_a_journal_keeps_other_journals_out(ingest: Ingest, odd: Any) -> None:
+    ordinary = everything()
+    places = [
+        (number, key)
+        for number, item in enumerate(ordinary)
+        if isinstance(item, tuple)
+        for key in item[1]
+    ]
+    assert len(places) > 40
+    complaints: list[str] = []
+    for place, (number, key) in enumerate(places):
+        altered = list(ordinary)
+        event, fields = altered[number]
+        altered[number] = (event, {**fields, key: odd})
+        write(journal(ingest, f"odd{place}"), altered)
+    began = ("run", {**run()[1], "run": "good1"})
+    write(journal(ingest, "whole"), [session(), began, execute_input("1", 1, "k"), idle("k"), END])
+    ingest.all(on_error=lambda path, error: complaints.append(path.stem))
+    assert ingest.store.run("good1").state == "finished"
+    assert all(name.startswith("odd") for name in complaints)
