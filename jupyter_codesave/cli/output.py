@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..ingest import Ingest
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -69,12 +74,18 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def harmless(text: str, kept: str = "") -> str:
+    """Give text without what steers a terminal: colours go, other control characters are shown."""
+    plain = _COLOUR.sub("", text)
+    return _CONTROL.sub(lambda m: m[0] if m[0] in kept else f"\\x{ord(m[0]):02x}", plain)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; in a pipe, plain columns that `cut` and `awk` can take."""
-    listed = [[str(cell) for cell in row] for row in rows]
+    listed = [[harmless(" ".join(str(cell).split("\n"))) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [list(columns), *listed]:
-            print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+            print("\t".join(row))
         return
     from rich.table import Table
     from rich.text import Text
@@ -90,7 +101,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     """Print names and values, one a line."""
     for name, value in facts:
-        print(f"{name + ':':<14} {'-' if value in (None, '', [], {}) else value}")
+        text = "-" if value in (None, "", [], {}) else harmless(str(value), kept="\n\t")
+        print(f"{name + ':':<14} {text}")
 
 
 def moment(iso: str | None) -> str:

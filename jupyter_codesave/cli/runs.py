@@ -90,14 +90,17 @@ def show(arguments: argparse.Namespace) -> None:
         print_json(found)
         return
     git, environment = found["git"], found["environment"]
-    dirty = " (with changes)" if git["dirty"] else ""
+    commit = None
+    if git["commit"]:
+        changes = " (with changes)" if git["dirty"] else ""
+        commit = f"{git['commit'][:12]} {git['branch'] or 'detached'}{changes}"
     print_facts(
         [
             ("run", found["id"]),
             ("name", found["name"]),
             ("project", found["project"]),
             ("state", " ".join(filter(None, (found["state"], found["ended_by"])))),
-            ("notebook", found["notebook"] or found["program"]),
+            ("notebook" if found["notebook"] else "program", found["notebook"] or found["program"]),
             ("started", moment(found["started"])),
             ("ended", moment(found["ended"])),
             ("executions", found["executions"]),
@@ -108,7 +111,7 @@ def show(arguments: argparse.Namespace) -> None:
             ("folder", found["cwd"]),
             ("host", found["host"]),
             ("user", found["user"]),
-            ("git", f"{git['commit'][:12]} {git['branch']}{dirty}" if git["commit"] else None),
+            ("git", commit),
             ("python", environment["python"]),
             ("packages", len(environment["packages"]) or None),
             ("versions", ", ".join(f"{v['artifact']}:{v['version']}" for v in found["versions"])),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +186,16 @@ def test_a_garbled_journal_is_named_and_the_rest_goes_on(demo: Home) -> None:
     assert "codesave-demo" in done.stdout
     assert garbled.exists()
     garbled.unlink()
+
+
+def test_names_from_elsewhere_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    home = Home(tmp_path, isolated(tmp_path))
+    (home.work / "train.py").write_text(
+        "import jupyter_codesave as codesave\n"
+        "codesave.init('p\\x1b[31m', 'n\\x1b]0;t\\x07', notes='a\\tb\\nc\\x9b2J').finish()\n"
+    )
+    subprocess.run([sys.executable, "train.py"], cwd=home.work, env=home.environment, check=True)
+    listed, shown = home.command("runs").stdout, home.command("show", "@1").stdout
+    assert "n\\x1b]0;t\\x07" in listed
+    assert "a\tb\nc\\x9b2J" in shown
+    assert not {"\x1b", "\x07", "\x9b"} & {*listed, *shown}
