@@ -54,7 +54,6 @@ class Kernel:
 
     manager: Any
     client: Any
-    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def run(self, code: str, timeout: float = 60, **options: Any) -> str:
         """Execute a cell and give the msg_id of its request."""
