@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from .._version import __version__
@@ -47,4 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         print(f"jupyter codesave: {error}", file=sys.stderr)
+        return 2
+    except Exception:  # Python's own exit code, 1, would say that there is a difference
+        traceback.print_exc()
+        print("jupyter codesave: a fault of ours; report it with these lines", file=sys.stderr)
         return 2
