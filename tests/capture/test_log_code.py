@@ -189,11 +189,12 @@ def test_code_dir_logs_without_a_call(project: Path, data: Path) -> None:
 
 def test_what_has_not_changed_is_not_read_again(project: Path) -> None:
     watched = (
-        "from jupyter_codesave.blobs import statcache\n"
+        "import os\nfrom jupyter_codesave.blobs import statcache\n"
         "statcache._RACY_NS = 0\n"
         "opened = []\n"
         "def note(event, args):\n"
-        "    if event == 'open' and str(args[0]).endswith('.py'): opened.append(str(args[0]))\n"
+        "    mine = event == 'open' and str(args[0]).startswith(os.getcwd())\n"
+        "    if mine and str(args[0]).endswith('.py'): opened.append(str(args[0]))\n"
         "run.log_code()\n"
         "sys.addaudithook(note)\n"
         "run.log_code()\n"
