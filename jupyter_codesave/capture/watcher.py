@@ -17,6 +17,7 @@ _EVERY = 0.5  # s between two looks, where nothing is announced
 _SETTLED = 0.25  # s without a change
 _SLOW = 20  # a look may take this part of the time at most
 _PARENT = 0.5  # s between two looks whether the parent lives
+_LAST_WORDS = 1.0  # s for a dead parent's; a forked child may hold the pipe open for ever
 
 
 class _Watcher:
@@ -149,6 +150,7 @@ def main() -> None:
                 pause = _SETTLED
             next_look = time.monotonic() + pause
             outbox.put(watcher)
+    over.wait(_LAST_WORDS)  # the parent may have died before this process read a line
     if inbox and _obey(inbox, watcher, outbox):
         return
     _take_over(watcher, handle, folder)
