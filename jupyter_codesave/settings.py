@@ -264,9 +264,17 @@ def _project(folder: Path) -> Iterator[Level]:
             else:
                 import tomli as tomllib
             try:
-                yield _known(str(file), tomllib.loads(text)["tool"]["codesave"])
+                level = _known(str(file), tomllib.loads(text)["tool"]["codesave"])
             except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
                 raise SettingsError(f"{file} cannot be read: {error}; mend it there") from None
+            for name in StoreSettings.class_own_traits(config=True):
+                if name in level.values:  # a cloned project must not send a history elsewhere
+                    raise SettingsError(
+                        f"{name} is not for a project to say (it is {level.values[name]!r} in "
+                        f"{file}): where and how long your history is kept is decided in "
+                        f"{CONFIG_FILE} or the environment; take it out of the project's file"
+                    )
+            yield level
             return
         if (candidate / ".git").exists():
             return

@@ -125,3 +125,16 @@ def test_a_renamed_notebook_is_found_by_its_new_name(tmp_path: Path) -> None:
     assert renamed(tmp_path, "/w/a.ipynb", since=0) == "/moved/b.ipynb"
     assert renamed(tmp_path, "/w/a.ipynb", since=4e9) == "/w/a.ipynb"
     assert renamed(tmp_path, "/other/a.ipynb", since=0) == "/other/a.ipynb"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['database_url = "postgresql://elsewhere"', 'artifact_url = "s3://theirs"', "budget = 1"],
+)
+def test_a_project_does_not_decide_where_a_history_is_kept(
+    places: dict[str, Any], line: str
+) -> None:
+    pyproject = places["cwd"] / "pyproject.toml"
+    pyproject.write_text(f"[tool.codesave]\n{line}\n")
+    with pytest.raises(SettingsError, match=r"not for a project to say.*pyproject\.toml"):
+        resolve(cwd=places["cwd"], environ=places["environ"])
