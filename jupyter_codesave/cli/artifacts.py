@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .output import add_json, bytes_text, moment, opened, print_json, print_table
+from .output import add_json, bytes_text, moment, opened, print_json, print_table, short_digest
 
 
 def add(commands: Any) -> None:
@@ -68,7 +68,10 @@ def files(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(rows)
         return
-    print_table(("PATH", "SIZE", "DIGEST"), ((r["path"], r["size"], r["digest"]) for r in rows))
+    print_table(
+        ("PATH", "SIZE", "DIGEST"),
+        ((r["path"], r["size"], short_digest(r["digest"])) for r in rows),
+    )
 
 
 def cat(arguments: argparse.Namespace) -> None:

@@ -80,6 +80,11 @@ def harmless(text: str, kept: str = "") -> str:
     return _CONTROL.sub(lambda m: m[0] if m[0] in kept else f"\\x{ord(m[0]):02x}", plain)
 
 
+def short_digest(digest: str) -> str:
+    """Give a digest's beginning, as much as a person compares; `--json` has it whole."""
+    return f"{digest[:19]}…"
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; in a pipe, plain columns that `cut` and `awk` can take."""
     listed = [[harmless(" ".join(str(cell).split("\n"))) for cell in row] for row in rows]

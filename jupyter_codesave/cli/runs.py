@@ -8,7 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .output import add_json, moment, opened, print_facts, print_json, print_table
+from .output import (
+    add_json,
+    bytes_text,
+    harmless,
+    moment,
+    opened,
+    print_facts,
+    print_json,
+    print_table,
+    short_digest,
+)
 
 
 def add(commands: Any) -> None:
@@ -99,7 +109,7 @@ def show(arguments: argparse.Namespace) -> None:
             ("run", found["id"]),
             ("name", found["name"]),
             ("project", found["project"]),
-            ("state", " ".join(filter(None, (found["state"], found["ended_by"])))),
+            ("state", found["state"] + (f" ({found['ended_by']})" if found["ended_by"] else "")),
             ("notebook" if found["notebook"] else "program", found["notebook"] or found["program"]),
             ("started", moment(found["started"])),
             ("ended", moment(found["ended"])),
@@ -120,7 +130,8 @@ def show(arguments: argparse.Namespace) -> None:
         ]
     )
     for file in found["files"]:
-        print(f"  files/{file['path']}  {file['size']}  {file['digest'][:19]}…")
+        path = harmless(file["path"])
+        print(f"  files/{path}  {bytes_text(file['size'])}  {short_digest(file['digest'])}")
 
 
 def notebook(arguments: argparse.Namespace) -> None:
