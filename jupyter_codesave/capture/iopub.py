@@ -29,6 +29,7 @@ class Tap:
         self._recorder = recorder
         self._last: tuple[bytes, str, bytes] = (b"", "", b"")  # parent frame, its id and type
         self._comms: set[bytes] = set()  # opened by cells that are not recorded
+        self._callbacks: set[str] = set()  # requests to these
         self._send = kernel.iopub_thread.send_multipart
         self._input = getattr(kernel, "_input_request", None)
         self._disowned: tuple[str, Any, Any] | None = None  # whose threads, our start, their start
@@ -62,6 +63,8 @@ class Tap:
         at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)
         header, parent, content = frames[at + 2], frames[at + 3], frames[at + 5]
         if at and frames[0].endswith(b".status"):
+            if self._comms:
+                self._note_callback(parent)
             if b'"idle"' not in content:
                 return
             if self._disowned and self._disowned[0] == self._identify(parent)[0]:
@@ -82,7 +85,7 @@ class Tap:
                     recorder.idle(key, message_payload(frames))
             elif key in recorder.kept:
                 recorder.message(frames)
-        elif kind not in _NEVER and recorder.keeps_outputs:
+        elif kind not in _NEVER and recorder.keeps_outputs and key not in self._callbacks:
             recorder.message(frames)  # what a widget's callback displays
 
     def _identify(self, parent: bytes) -> tuple[str, bytes]:
@@ -155,7 +158,7 @@ class Tap:
 
     def _comm(self, kind: bytes, key: str, asked: bytes, frames: Frames, content: bytes) -> None:
         recorder = self._recorder
-        if asked == _REQUEST and key not in recorder.kept:
+        if (asked == _REQUEST and key not in recorder.kept) or key in self._callbacks:
             if kind == b"comm_open":
                 self._comms.add(_word(content, b'"comm_id"'))
             return
@@ -163,6 +166,15 @@ class Tap:
             return
         if recorder.keeps_outputs:
             recorder.message(frames)
+
+    def _note_callback(self, parent: bytes) -> None:
+        """A request begins: what a widget of an unrecorded cell does is not recorded either."""
+        key, asked = self._identify(parent)
+        request = (self._kernel.get_parent("shell") or {}) if asked == b"comm_msg" else {}
+        if request.get("header", {}).get("msg_id") == key:
+            comm = str(request["content"].get("comm_id")).encode("utf-8", "replace")
+            if comm in self._comms:
+                self._callbacks.add(key)
 
     # -- prompts --------------------------------------------------------------------------------
 

@@ -106,6 +106,11 @@ class Writer:
         return self._handle >= 0
 
     @property
+    def is_behind(self) -> bool:
+        """Tell whether something is queued: whoever appends may have to wait."""
+        return bool(self._queue)
+
+    @property
     def handle(self) -> int:
         """The descriptor, for a child that shall be able to go on writing."""
         return self._handle

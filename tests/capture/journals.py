@@ -46,7 +46,9 @@ def messages(path: Path) -> list[dict[str, Any]]:
         if record.is_message:
             frames = [bytes(frame) for frame in events.message_frames(record.payload)]
             at = frames.index(b"<IDS|MSG>")
-            header, parent, content = (json.loads(frames[at + n]) for n in (2, 3, 5))
+            header, parent, content = (
+                json.loads(frames[at + n].decode("utf-8", "replace")) for n in (2, 3, 5)
+            )
             found.append(
                 {
                     "header": header,

@@ -1,0 +1,180 @@
+"""What the server records of an observed kernel: the same messages that a tap within it would.
+
+What is not known of such a kernel (its Python, packages, git and folder) stays unknown: the
+server's own are not the kernel's.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._version import __version__
+from ..capture.skip import is_skipped
+from ..errors import CodeSaveError
+from ..journal import events
+from ..journal.writer import Writer
+from ..model.digest import digest_of
+from ..model.run import new_id
+from ..settings import renamed, resolve
+
+if TYPE_CHECKING:
+    from .extension import CodeSaveServer
+
+_PASSED_OVER = ("status", "iopub_welcome", "debug_event", "shutdown_reply")
+
+
+class Observed:
+    """One observed kernel process, its journal and its run."""
+
+    def __init__(
+        self, codesave: CodeSaveServer, kernel_id: str, manager: Any, notebook: str | None
+    ) -> None:
+        self._codesave, self._kernel_id, self._notebook = codesave, kernel_id, notebook
+        self._spec = getattr(manager, "kernel_spec", None)
+        self._began = time.time()
+        self._session = new_id()
+        self._writer: Writer | None = None
+        self._run = new_id()
+        self._what = "off"  # what is recorded, as of the last execution
+        self._told: tuple[str, str] | None = None
+        self._kept: set[str] = set()  # executions whose outputs are recorded
+        self._opened: set[str] = set()  # executions whose source is recorded
+        self._skipped: list[str] = []  # digests of sources that the journal is to be told of
+        self._comms: set[str] = set()  # opened by cells that are not recorded
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether writing may have to wait."""
+        return self._writer is not None and self._writer.is_behind
+
+    def take(
+        self,
+        header: dict[str, Any],
+        parent: dict[str, Any],
+        content: dict[str, Any],
+        frames: Sequence[bytes],
+    ) -> None:
+        """Record a message if it may be recorded: the same ones that a kernel's own tap does."""
+        key, kind = str(parent.get("msg_id")), str(header.get("msg_type"))
+        if kind == "execute_input":
+            self._begin(key, str(content.get("code", "")), frames)
+            return
+        writer, asked = self._writer, parent.get("msg_type") == "execute_request"
+        if writer is None:
+            return
+        if kind.startswith("comm_"):
+            keeps = self._keeps_comm(kind, key, asked, str(content.get("comm_id")))
+        elif asked and kind == "status":
+            keeps = content.get("execution_state") == "idle" and key in self._opened
+        elif asked:
+            keeps = kind not in _PASSED_OVER and key in self._kept
+        else:
+            # Which widget's callback it is cannot be seen from here: one of an unrecorded cell?
+            keeps = kind not in _PASSED_OVER and self._what == "all" and not self._comms
+        if keeps:
+            writer.message(frames)
+
+    def _begin(self, key: str, source: str, frames: Sequence[bytes]) -> None:
+        if key in self._opened:  # sent again
+            if self._writer is not None:
+                self._writer.message(frames)
+            return
+        what, decided_by = self._decide()
+        self._what = what
+        self._tell(what, decided_by)
+        if what == "off" or is_skipped(source, {}):
+            self._skip(source)
+            return
+        if not self._ready():
+            return
+        assert self._writer is not None
+        self._tell(what, decided_by)
+        execution = {"key": key, "run": self._run, "cell_id": None, "notebook": self._notebook}
+        self._writer.append(
+            events.message_payload(frames), events.event_payload("execution", execution)
+        )
+        self._opened.add(key)
+        if what == "all":
+            self._kept.add(key)
+
+    def _keeps_comm(self, kind: str, key: str, asked: bool, comm: str) -> bool:
+        if asked and key not in self._kept:
+            if kind == "comm_open":
+                self._comms.add(comm)
+            return False
+        return comm not in self._comms and self._what == "all"
+
+    def _skip(self, source: str) -> None:
+        """The copy of the notebook file must not bring it back."""
+        if source.strip():
+            self._skipped.append(digest_of(source.encode("utf-8", "replace")))
+        while self._writer is not None and self._skipped:
+            self._writer.event("skip", cell_id=None, source=self._skipped.pop())
+
+    def _tell(self, what: str, decided_by: str) -> None:
+        if self._writer is not None and self._told != (what, decided_by):
+            self._told = what, decided_by
+            self._writer.event("capture", capture=what, decided_by=decided_by)
+
+    def end(self, ended_by: str) -> None:
+        """The kernel process has ended."""
+        if self._writer is not None:
+            self._writer.event("session-end", ended_by=ended_by, exit_code=0)
+            self._writer.close(timeout=5)
+            self._writer = None
+
+    def _decide(self) -> tuple[str, str]:
+        """Give what is recorded of the next execution, and who decided it."""
+        notebook, folder = self._notebook, self._codesave.root or None
+        if notebook is not None:
+            notebook = renamed(self._codesave.folder, notebook, self._began)
+            folder = os.path.dirname(notebook)  # where the kernel was started
+        try:
+            settings = resolve(cwd=folder, notebook=notebook)
+        except CodeSaveError as error:
+            self._codesave.app.log.warning("jupyter_codesave: not recording: %s", error)
+            return "off", str(error)
+        capture, automatic = settings["capture"], settings["automatic"]
+        if capture.value != "off" and not automatic.value:
+            return "off", automatic.source
+        return str(capture.value), capture.source
+
+    def _ready(self) -> bool:
+        if self._writer is not None:
+            return True
+        folder: Path = self._codesave.folder
+        writer = Writer(folder / "journal" / (self._session + events.SUFFIX))
+        if not writer.open():
+            self._codesave.app.log.warning("jupyter_codesave: not recording: %s", writer.failure)
+            return False
+        spec = self._spec
+        language = getattr(spec, "language", "") or ""
+        writer.event(
+            "session",
+            version=events.VERSION,
+            session=self._session,
+            kind="kernel",
+            by="server",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            package=__version__,
+            user=getpass.getuser(),
+            kernel_id=self._kernel_id,
+            notebook=self._notebook,
+            kernelspec={
+                "name": Path(getattr(spec, "resource_dir", "") or language).name,
+                "display_name": getattr(spec, "display_name", language),
+                "language": language,
+            },
+            language_info={"name": language},
+        )
+        writer.event("run", run=self._run, explicit=False, notebook=self._notebook)
+        self._writer = writer
+        self._skip("")
+        return True

@@ -1,0 +1,138 @@
+"""Observed kernels end and begin anew as kernels do; what is off stays off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.capture.journals import is_anywhere
+from tests.conftest import Lab, wait_until
+from tests.server.test_observer import ask, install_spec, is_ready, start
+
+
+@pytest.fixture(scope="module")
+def lab(start_lab: Callable[..., Lab]) -> Lab:
+    """A server whose kernels may be killed; kernels without the package are plain ipykernels."""
+    found = start_lab("--KernelRestarter.time_to_dead=0.5")
+    argv = [sys.executable, "-c", PLAIN, "-f", "{connection_file}"]
+    install_spec(found, "plain", argv, "python")
+    return found
+
+
+# As in an environment without the package: no startup file is looked for.
+PLAIN = """
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+IPKernelApp.exec_files, IPKernelApp.kernel_class = [], IPythonKernel
+from IPython.core import shellapp
+shellapp.InteractiveShellApp._run_startup_files = lambda self: None
+IPKernelApp.launch_instance()
+"""
+
+
+@pytest.fixture
+def kernel(lab: Lab, request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, str]]:
+    notebook = f"{request.node.name[5:25]}.ipynb"
+    kernel_id, client = start(lab, "plain", notebook)
+    yield kernel_id, client, notebook
+    client.stop_channels()
+    ask(lab, f"kernels/{kernel_id}", "DELETE")
+
+
+def run(client: Any, code: str) -> None:
+    client.execute_interactive(code, timeout=60, output_hook=lambda _: None)
+
+
+def runs(lab: Lab, notebook: str) -> list[dict[str, Any]]:
+    found = lab.api(f"runs?notebook={quote(notebook)}")["runs"]
+    return [each for each in found if each["executions"]]
+
+
+def ended(lab: Lab, notebook: str) -> list[tuple[str, str]]:
+    found = [each for each in runs(lab, notebook) if each["state"] != "running"]
+    return [(each["state"], each["ended_by"]) for each in found]
+
+
+def test_a_restart_ends_its_run_and_the_next_process_is_observed_anew(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    kernel_id, client, notebook = kernel
+    run(client, "print('before')")
+    wait_until(lambda: runs(lab, notebook), "the run")
+    ask(lab, f"kernels/{kernel_id}/restart", "POST", {})
+    wait_until(lambda: ended(lab, notebook) == [("finished", "restart")], "its end")
+    wait_until(lambda: is_ready(client), "the kernel", 60)
+    run(client, "print('after')")
+    wait_until(lambda: len(runs(lab, notebook)) == 2, "the second run")
+
+
+def test_a_killed_kernel_is_a_crash_and_the_one_after_it_another_run(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    run(client, "print('before')")
+    reply = client.execute(
+        "import os", user_expressions={"pid": "os.getpid()"}, reply=True, timeout=60
+    )
+    wait_until(lambda: runs(lab, notebook), "the run")
+    os.kill(int(reply["content"]["user_expressions"]["pid"]["data"]["text/plain"]), signal.SIGKILL)
+    wait_until(lambda: ended(lab, notebook) == [("crashed", "killed")], "its end")
+    wait_until(lambda: is_ready(client), "the next process", 60)
+    run(client, "print('after')")
+    wait_until(lambda: len(runs(lab, notebook)) == 2, "the second run")
+
+
+def test_a_message_that_is_no_utf8_is_observed(lab: Lab, kernel: tuple[str, Any, str]) -> None:
+    _, client, notebook = kernel
+    run(client, "x = 'a\udc80b'; print(x, 'seen')")
+    (found,) = wait_until(lambda: runs(lab, notebook), "the run")
+    (cell,) = lab.api(f"runs/{found['id']}/notebook")["cells"]
+    assert cell["outputs"][0]["text"].endswith(" seen\n")
+
+
+def test_a_project_file_beside_the_notebook_says_off_for_observed_kernels_too(lab: Lab) -> None:
+    (lab.root / "private").mkdir()
+    (lab.root / "private" / "pyproject.toml").write_text('[tool.codesave]\ncapture = "off"\n')
+    kernel_id, client = start(lab, "plain", "private/kept_out.ipynb")
+    run(client, "print('canary-93')")
+    client.stop_channels()
+    ask(lab, f"kernels/{kernel_id}", "DELETE")
+    assert is_anywhere(lab.home.data, "canary-93") == []
+
+
+def test_what_is_switched_off_in_mid_session_is_not_observed(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    run(client, "import ipywidgets; text = ipywidgets.Text(); print('seen')")
+    wait_until(lambda: runs(lab, notebook), "the run")
+    lab.api("settings", "PUT", {"capture": "off"})
+    try:
+        run(client, "text.value = 'canary-94'; other = ipywidgets.Text('canary-94')")
+    finally:
+        lab.api("settings", "PUT", {"capture": None})
+    run(client, "print('seen again')")
+    wait_until(lambda: [each for each in runs(lab, notebook) if each["executions"] == 2], "it")
+    assert is_anywhere(lab.home.data, "canary-94") == []
+
+
+def test_a_kernel_that_encrypts_is_observed(start_lab: Callable[..., Lab]) -> None:
+    lab = start_lab("--KernelManager.transport_encryption=required")
+    install_spec(lab, "plain", [sys.executable, "-c", PLAIN, "-f", "{connection_file}"], "python")
+    file = Path(lab.home.environment["JUPYTER_DATA_DIR"]) / "kernels" / "plain" / "kernel.json"
+    spec = json.loads(file.read_text())
+    file.write_text(json.dumps({**spec, "metadata": {"supported_encryption": "curve"}}))
+    kernel_id, client = start(lab, "plain", "encrypted.ipynb")
+    assert client.curve_publickey
+    run(client, "print('in secret')")
+    wait_until(lambda: runs(lab, "encrypted.ipynb"), "the run")
+    client.stop_channels()
+    ask(lab, f"kernels/{kernel_id}", "DELETE")
