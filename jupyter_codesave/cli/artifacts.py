@@ -61,12 +61,9 @@ def files(arguments: argparse.Namespace) -> None:
     """List files."""
     with opened() as ingest:
         code = ingest.code(arguments.ref)
-    rows = [
-        {"path": path, "digest": entry.digest, "size": entry.size}
-        for path, entry in sorted(code.files.items())
-    ]
+    listed = sorted(code.files.items())
     if arguments.json:
-        print_json(rows)
+        print_json([{"path": p, "digest": entry.digest, "size": entry.size} for p, entry in listed])
         return
     print_table(
         ("PATH", "SIZE", "DIGEST"),
