@@ -67,7 +67,7 @@ def files(arguments: argparse.Namespace) -> None:
         return
     print_table(
         ("PATH", "SIZE", "DIGEST"),
-        ((r["path"], r["size"], short_digest(r["digest"])) for r in rows),
+        ((path, entry.size, short_digest(entry.digest)) for path, entry in listed),
     )
 
 
