@@ -153,7 +153,7 @@ class _Kernel(_Part):
         }
 
     def _at_exit(self) -> None:
-        if self._claimed is not None:
+        if self._claimed is not None and self.recorder.is_here:
             with suppress(OSError):
                 self._claimed.unlink(missing_ok=True)
         asked = getattr(self.kernel, "_shutdown_message", None)

@@ -79,6 +79,8 @@ class Tap:
             self._execute_input(key, frames, content)
         elif kind.startswith(b"comm_"):
             self._comm(kind, key, asked, frames, content)
+        elif kind == b"shutdown_reply":
+            recorder.asked_to_end(restart=bool(json.loads(bytes(content)).get("restart")))
         elif asked == _REQUEST:
             if kind in _NEVER:
                 if kind == b"status" and b'"idle"' in content and key in recorder.recorded:

@@ -351,6 +351,12 @@ class Recorder:
         except Exception:
             self._log = _log.warning
 
+    def asked_to_end(self, *, restart: bool) -> None:
+        """Somebody asked for the end: should a busy cell be killed for it, that was no crash."""
+        if self.run is not None:
+            ending = "restart" if restart else "shutdown"
+            self.event("run-update", run=self.run.id, ending=ending)
+
     def close(self, **end: Any) -> None:
         """The session ends; `end` says how."""
         if self._closed:

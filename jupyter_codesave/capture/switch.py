@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, BinaryIO
 
 from ..errors import CodeSaveError
-from ..settings import CONTROL_FILE, Setting, data_dir, resolve
+from ..settings import CONTROL_FILE, Setting, data_dir, renamed, resolve
+from .session import process_started
 
+_NAME, _BLOCK = b'"codesave"', 1 << 20
 MAGIC = "%codesave off in this session"
 # What os.environ keeps is asked directly: it is asked before each cell, and mostly in vain.
 _environment: Any = getattr(os.environ, "_data", os.environ)
@@ -40,12 +44,19 @@ class Switch:
             control: Any = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
             control = None
+        try:
+            status = os.stat(notebook or "")
+            file: Any = (status.st_mtime_ns, status.st_size, status.st_ino)
+        except (OSError, ValueError):
+            file = None
         said = _environment.get(_CODESAVE)
         mending = int(time.monotonic()) if self.error else 0
-        seen = (control, notebook, id(self.explicit), said, mending)
+        seen = (control, notebook, file, id(self.explicit), said, mending)
         if seen == self._seen:
             return
         self._seen = seen
+        if notebook and control:
+            notebook = renamed(self.folder, notebook, self._since)
         try:
             self.settings = resolve(explicit=self.explicit, cwd=self._cwd, notebook=notebook)
         except CodeSaveError as error:
@@ -60,6 +71,17 @@ class Switch:
             self.decided_by = automatic.source
         else:
             self.decided_by = capture.source
+        self._heed(notebook)
+
+    def _heed(self, notebook: str | None) -> None:
+        """The notebook file itself has a word, too: not every front end tells a server of it."""
+        said = capture_of(notebook) if notebook else None
+        if said == "off" or (said == "sources" and self.capture == "all"):
+            self.capture, self.decided_by = said, f"the metadata of {notebook}"
+
+    @cached_property
+    def _since(self) -> float:
+        return process_started() or 0.0
 
     def now(self, explicit_run: bool) -> tuple[str, str]:
         """Give what is recorded, `all`, `sources` or `off`, and who decided it."""
@@ -73,3 +95,26 @@ class Switch:
         """Give a setting's value."""
         setting = self.settings.get(name)
         return setting.value if setting is not None else None
+
+
+def capture_of(notebook: str) -> str | None:
+    """Give what a notebook file's own metadata says of `capture`; None when it says nothing."""
+    try:
+        with open(notebook, "rb") as file:
+            if not _mentions(file):
+                return None
+            file.seek(0)
+            said = json.load(file)["metadata"]["codesave"]["capture"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return said if isinstance(said, str) else None
+
+
+def _mentions(file: BinaryIO) -> bool:
+    """Look for our name block by block: most notebooks, and the large ones, do not have it."""
+    rest = b""
+    while block := file.read(_BLOCK):
+        if _NAME in rest + block:
+            return True
+        rest = block[-len(_NAME) :]
+    return False

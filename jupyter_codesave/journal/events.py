@@ -39,7 +39,8 @@ EVENTS = {
     "adopts: the key of the calling execution, which moves over to this run",
     "run-end": "run, ended_by, exit_code, error (a traceback as text); dropped: true when the "
     "run turned out empty",
-    "run-update": "run, and any of name, config, notes, tags",
+    "run-update": "run, and any of name, config, notes, tags; ending: restart or shutdown, when "
+    "somebody asked for it: if no end follows, it was that and not a crash",
     "execution": "key, run, cell_id, notebook, store_history; terminals and scripts add source "
     "and execution_count (kernels: the execute_input message has them)",
     "execution-end": "key, status",
