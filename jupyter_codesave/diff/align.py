@@ -17,11 +17,12 @@ from .likeness import Cells, likeness, numbering, worth_comparing
 from .normalize import Json
 from .sequences import Work, matching_blocks
 
-ALIKE = 0.42  # likeness from which two cells in a gap are the same cell, edited
-ALIKE_AMONG_FEW = 0.28  # the same in a gap of so few that place says something: FEW pairs at most
+ALIKE = 0.25  # likeness from which two cells in a gap are the same cell, edited
+ALIKE_AMONG_FEW = 0.2  # the same in a gap of so few that place says something: FEW pairs at most
 FEW = 6
-ALIKE_ALONE = 0.12  # the same for a gap of one cell on each side
-ALIKE_ELSEWHERE = 0.6  # the same for a cell found out of order, or under another id
+ALIKE_ALONE = 0.08  # the same for a gap of one cell on each side
+ALIKE_ELSEWHERE = 0.5  # the same for a cell found out of order, or under another id
+PLACE = 0.2  # how much less a pair weighs that is at the start of a gap here and at its end there
 REPEATS = 64  # pairs of equal cells up to which all are candidates
 
 
@@ -156,11 +157,14 @@ class _Sides:
         if pairs == 1 and self.was_filled(rows[0], columns[0]):
             return [(rows[0], columns[0])]
         enough = ALIKE_ALONE if pairs == 1 else ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
+        depth = {i: n / len(rows) for n, i in enumerate(rows)}
+        depth_in_head = {j: n / len(columns) for n, j in enumerate(columns)}
         links = []
         for i, j in worth_comparing(a, b, rows, columns, self.work):
             alike = self.likeness(i, j)
             if alike >= ALIKE_ELSEWHERE or (alike >= enough and not self.differ_by_id(i, j)):
-                links.append(Link(i, j, alike * min(a.mass(i), b.mass(j))))
+                apart = abs(depth[i] - depth_in_head[j])
+                links.append(Link(i, j, alike * min(a.mass(i), b.mass(j)) * (1 - PLACE * apart)))
         return heaviest_chain(links)
 
     def was_filled(self, i: int, j: int) -> bool:

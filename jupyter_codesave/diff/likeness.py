@@ -10,6 +10,7 @@ from .normalize import DERIVED_ID, Json
 from .sequences import Work, common_length
 
 _WORDS = re.compile(r"\w+|[^\w\s]")
+BRACKETS = "()[]{},:;"  # a line of these alone says nothing
 LONGEST = 20_000  # characters of a source that are looked at
 LEAST = 0.12  # of the different words of two cells that must be common to look any closer
 EXACT_WORDS = 10_000  # product of word counts up to which their order counts
@@ -50,6 +51,7 @@ class Cells:
         self.count = Counter(self.keys)
         self._words: dict[int, list[str]] = {}
         self._kinds: dict[int, frozenset[str]] = {}
+        self._weights: dict[int, float] = {}
         self._bags: dict[int, Counter[str]] = {}
         self._lines: dict[int, frozenset[str]] = {}
 
@@ -67,6 +69,13 @@ class Cells:
             found = self._kinds[index] = frozenset(self.words(index))
         return found
 
+    def weight(self, index: int) -> float:
+        """How much the different words of a cell say together."""
+        found = self._weights.get(index)
+        if found is None:
+            found = self._weights[index] = _weight(self.kinds(index))
+        return found
+
     def bag(self, index: int) -> Counter[str]:
         """How often each word is in a cell."""
         found = self._bags.get(index)
@@ -75,11 +84,12 @@ class Cells:
         return found
 
     def lines(self, index: int) -> frozenset[str]:
-        """The lines of a cell, without indentation."""
+        """The lines of a cell that say something, without indentation."""
         found = self._lines.get(index)
         if found is None:
             stripped = map(str.strip, self.cells[index]["source"][:LONGEST].splitlines())
-            found = self._lines[index] = frozenset(stripped)
+            found = frozenset([line for line in stripped if line.strip(BRACKETS)])
+            self._lines[index] = found
         return found
 
     def size(self, index: int) -> int:
@@ -92,7 +102,11 @@ class Cells:
 
 
 def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
-    """From 0 to 1: how much of two cells is common, as words in order or as whole lines."""
+    """From 0 to 1: how much two cells have in common, on the mean of three ways to see it.
+
+    The words and signs in their order; the different words by their lengths, for long ones are
+    rarer; and whole lines, so that one long new line does not hide three that stayed.
+    """
     if a.types[i] != b.types[j]:
         return 0.0
     if not work.spend(150):
@@ -101,23 +115,33 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
     if not x or not y:
         return 0.0
     kinds, others = a.kinds(i), b.kinds(j)
-    if len(kinds & others) < LEAST * (len(kinds) + len(others)) / 2:
+    shared = kinds & others
+    if len(shared) < LEAST * (len(kinds) + len(others)) / 2:
         return 0.0
-    total = len(x) + len(y)
     shorter = min(len(x), len(y))
     if len(x) * len(y) <= EXACT_WORDS:
         common = common_length(x, y)
     else:
         common = (a.bag(i) & b.bag(j)).total()
-    ratio = 2 * common / total
-    if ratio > ENOUGH:
-        return ratio
-    # A cell that lies within the other, as after a split or a merge, is alike in spite of its size.
+    in_order = 2 * common / (len(x) + len(y))
+    weight = a.weight(i) + b.weight(j)
+    by_words = 2 * _weight(shared) / weight if weight else in_order
     old, new = a.lines(i), b.lines(j)
-    within = sum(map(len, old & new)) / min(sum(map(len, old)), sum(map(len, new)))
-    if shorter >= MANY_WORDS:
-        within = max(within, common / shorter)
-    return max(ratio, (ratio + within) / 2)
+    same_lines = old & new
+    if in_order <= ENOUGH:
+        # A cell that lies within the other, as after a split or merge, is alike in spite of size.
+        within = sum(map(len, same_lines)) / max(1, min(sum(map(len, old)), sum(map(len, new))))
+        if shorter >= MANY_WORDS:
+            within = max(within, common / shorter)
+        in_order = max(in_order, (in_order + within) / 2)
+    if min(len(old), len(new)) <= 1:  # of one line alone an edit leaves no whole line
+        return (in_order + by_words) / 2
+    return (in_order + by_words + 2 * len(same_lines) / (len(old) + len(new))) / 3
+
+
+def _weight(kinds: Iterable[str]) -> float:
+    """How much different words say: names by their length, signs next to nothing."""
+    return sum([len(kind) if kind.isidentifier() else 0.5 for kind in kinds])
 
 
 def worth_comparing(

@@ -14,13 +14,19 @@ import re
 from typing import Any
 
 from ..errors import UsageError
+from .pause import without_collecting
 
 Json = dict[str, Any]
 
 VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 DERIVED_ID = re.compile(r"[0-9a-f]{16}(-[0-9]+)?\Z")
 
+DEEPEST = 100  # levels of lists and mappings in one value; what lies deeper becomes JSON text
+
 _CELL_TYPES = {"code": "code", "markdown": "markdown", "heading": "markdown", "html": "markdown"}
+KEYS_OF_CELL = frozenset(
+    {"attachments", "cell_type", "execution_count", "id", "metadata", "outputs", "source"}
+)
 _OUTPUT_TYPES = {"pyout": "execute_result", "pyerr": "error"}
 _KEYS_OF_OUTPUT = {"output_type", "metadata", "execution_count", "prompt_number"}
 _MIME_TYPES = {  # the aliases of nbformat 2 and 3
@@ -35,12 +41,14 @@ _MIME_TYPES = {  # the aliases of nbformat 2 and 3
 }
 
 
+@without_collecting
 def normalize(text: str | bytes) -> Json:
     """The notebook in `text` in normal form; the same text gives the same form, always.
 
     Normalizing what `json.dumps` makes of a normal form changes nothing. `NaN` and infinite
-    numbers, which JSON does not have, become strings. Raises `UsageError` if `text` is not JSON
-    or not a notebook of nbformat 2 to 4.
+    numbers, which JSON does not have, become strings, and so does what is nested more than
+    `DEEPEST` levels deep, which programs that recurse could not handle. Raises `UsageError` if
+    `text` is not JSON or not a notebook of nbformat 2 to 4.
     """
     try:
         if isinstance(text, str):
@@ -66,7 +74,7 @@ def normal_form(data: Any) -> Json:
             f"Not a notebook this version can read: nbformat {major!r}, known are 2 to 4. "
             "Save it as nbformat 4 first."
         )
-    metadata = _mapping(data.get("metadata"))
+    metadata = _shallow(_mapping(data.get("metadata")))
     cells = _items(data.get("cells"))
     if major < 4:
         metadata = {k: v for k, v in metadata.items() if k not in ("name", "signature")}
@@ -107,9 +115,12 @@ def _cell(given: Any) -> Json:
         given = {"cell_type": "raw", "source": "" if given is None else given}
     kind = given.get("cell_type")
     cell_type = _CELL_TYPES.get(kind, "raw") if isinstance(kind, str) else "raw"
-    cell: Json = dict(given)
+    if given.keys() <= KEYS_OF_CELL:
+        cell: Json = dict(given)
+    else:
+        cell = {k: v if k in KEYS_OF_CELL else _shallow(v) for k, v in given.items()}
     cell["cell_type"] = cell_type
-    cell["metadata"] = _mapping(given.get("metadata"))
+    cell["metadata"] = _shallow(_mapping(given.get("metadata")))
     source = given.get("source")
     if source is None:
         source = cell.pop("input", None)
@@ -160,7 +171,7 @@ def _output(given: Any) -> Json:
             data["application/json"] = _unpacked(packed)
     output: Json = {
         "data": _bundle(data),
-        "metadata": _mapping(given.get("metadata")),
+        "metadata": _shallow(_mapping(given.get("metadata"))),
         "output_type": "display_data",
     }
     if output_type == "execute_result":
@@ -179,9 +190,34 @@ def is_json_mime(mime: str) -> bool:
 
 def _bundle(data: Json) -> Json:
     return {
-        mime: value if type(value) is str or is_json_mime(mime) else _text(value)
+        mime: value
+        if type(value) is str
+        else _shallow(value)
+        if is_json_mime(mime)
+        else _text(value)
         for mime, value in data.items()
     }
+
+
+def _shallow(value: Any) -> Any:
+    """The value, nothing in it nested too deeply; itself if nothing was, which is quickly seen."""
+    level = [value] if value and type(value) in (dict, list) else []
+    for _ in range(DEEPEST):
+        if not level:
+            return value
+        within = [held.values() if type(held) is dict else held for held in level]
+        level = [v for values in within for v in values if v and type(v) in (dict, list)]
+    return _cut(value, DEEPEST)
+
+
+def _cut(value: Any, levels: int) -> Any:
+    if type(value) not in (dict, list) or not value:
+        return value
+    if not levels:
+        return json.dumps(value, sort_keys=True)
+    if type(value) is dict:
+        return {k: _cut(v, levels - 1) for k, v in value.items()}
+    return [_cut(v, levels - 1) for v in value]
 
 
 def _text(value: Any) -> str:

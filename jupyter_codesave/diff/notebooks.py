@@ -15,6 +15,7 @@ from .align import Alignment, align
 from .noise import NOTEBOOK_METADATA, visible_metadata
 from .normalize import Json
 from .outputs import diff_mappings, diff_outputs
+from .pause import without_collecting
 from .sequences import Work
 from .text import Op, diff_lines, replaced
 from .view import View
@@ -73,6 +74,7 @@ def select(notebook: Json, options: Options) -> Json:
     return {**notebook, "cells": cells, "metadata": metadata}
 
 
+@without_collecting
 def diff_notebooks(
     base: Json, head: Json, options: Options | None = None, work: Work | None = None
 ) -> NotebookDiff:
@@ -85,11 +87,12 @@ def diff_notebooks(
     work = work or Work(options.work)
     exhausted = work.truncated
     work.truncated = False
-    base, head = select(base, options), select(head, options)
-    sides = is_session(base), is_session(head)
+    sides = is_session(base), is_session(head)  # metadata tells, so ask before it is left out
     session = sides[0] != sides[1]
+    noted = [_codesave(cell) for cell in (base if sides[0] else head)["cells"]] if session else []
+    base, head = select(base, options), select(head, options)
     if session:
-        alignment, superseded = _align_session(base["cells"], head["cells"], sides[0], work)
+        alignment, superseded = _align_session(base["cells"], head["cells"], noted, sides[0], work)
     else:
         alignment, superseded = align(base["cells"], head["cells"], work), frozenset[int]()
     diff: list[Op] = []
@@ -180,12 +183,20 @@ def _diff_cell(base: Json, head: Json, work: Work) -> list[Op]:
 
 
 def _align_session(
-    base: Sequence[Json], head: Sequence[Json], session_is_base: bool, work: Work
+    base: Sequence[Json],
+    head: Sequence[Json],
+    noted: Sequence[Json],
+    session_is_base: bool,
+    work: Work,
 ) -> tuple[Alignment, frozenset[int]]:
+    """Pair the last execution of each cell with that cell; earlier ones are superseded.
+
+    `noted` is what each of the session's cells says of its execution.
+    """
     session, notebook = (base, head) if session_is_base else (head, base)
     last: dict[tuple[str, str], int] = {}
     for index, cell in enumerate(session):
-        cell_id = _codesave(cell).get("cell_id")
+        cell_id = noted[index].get("cell_id")
         last[("id", cell_id) if isinstance(cell_id, str) else ("source", cell["source"])] = index
     kept = sorted(last.values())
     names = {index: key[1] if key[0] == "id" else None for key, index in last.items()}

@@ -198,8 +198,8 @@ class _Comparison:
             }
 
     def _notebook(self, file: Json, base: bytes | None, head: bytes | None) -> None:
-        old = select(normalize(base) if base is not None else _empty(), self.options)
-        new = select(normalize(head) if head is not None else _empty(), self.options)
+        old = normalize(base) if base is not None else _empty()
+        new = normalize(head) if head is not None else _empty()
         found = diff_notebooks(old, new, self.options)
         file["kind"] = "notebook"
         file["diff"], file["cells"] = found.diff, found.cells
@@ -209,6 +209,8 @@ class _Comparison:
         if base is not None and head is not None:
             file["changed"] = found.changed
             file["status"] = "modified" if found.changed else "unchanged"
+        if self.notebooks != "none":
+            old, new = select(old, self.options), select(new, self.options)
         if self.notebooks == "touched":
             file["notebooks"], file["diff"] = touched(old, new, found.cells, found.diff)
         elif self.notebooks == "full":

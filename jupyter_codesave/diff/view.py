@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .align import Alignment
 from .noise import CELL_METADATA, visible_metadata, visible_outputs
-from .normalize import Json
+from .normalize import KEYS_OF_CELL, Json
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,10 @@ class View:
             base["metadata"], CELL_METADATA
         ) != visible_metadata(head["metadata"], CELL_METADATA):
             return True
-        if base.keys() <= _KNOWN and head.keys() <= _KNOWN:
+        if base.keys() <= KEYS_OF_CELL and head.keys() <= KEYS_OF_CELL:
             return False
         return _others(base) != _others(head)
 
 
-_KNOWN = frozenset(
-    {"attachments", "cell_type", "execution_count", "id", "metadata", "outputs", "source"}
-)
-
-
 def _others(cell: Json) -> Json:
-    return {k: v for k, v in cell.items() if k not in _KNOWN}
+    return {k: v for k, v in cell.items() if k not in KEYS_OF_CELL}

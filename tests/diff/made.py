@@ -195,7 +195,7 @@ def fresh_id(rng: random.Random) -> str:
 
 def changed(rng: random.Random, text: str) -> str:
     """The text with a small edit: a word, a number, a line more or less."""
-    lines = text.splitlines(True)
+    lines = text.splitlines(True) or [""]
     at = rng.randrange(len(lines))
     kind = rng.random()
     if kind < 0.3:
@@ -203,8 +203,7 @@ def changed(rng: random.Random, text: str) -> str:
     elif kind < 0.45 and len(lines) > 2:
         del lines[at]
     else:
-        names = list(re.finditer(r"[A-Za-z0-9]+", lines[at]))
-        name = rng.choice(names)
+        name = rng.choice(list(re.finditer(r"[A-Za-z0-9]+|^", lines[at])))
         new = rng.choice(NAMES) + str(rng.randrange(10))
         lines[at] = lines[at][: name.start()] + new + lines[at][name.end() :]
     return "".join(lines)

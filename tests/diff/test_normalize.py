@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from nbformat import from_dict, validate
 
 from jupyter_codesave.diff import normalize
+from jupyter_codesave.diff.normalize import DEEPEST
 from jupyter_codesave.errors import UsageError
 
 from .made import code_cell, notebook
@@ -132,6 +133,22 @@ def test_version_3_becomes_version_4() -> None:
 def test_numbers_that_json_does_not_have_become_text() -> None:
     text = '{"cells": [], "metadata": {"a": NaN, "b": -Infinity, "c": 1e999}, "nbformat": 4}'
     assert normalize(text)["metadata"] == {"a": "NaN", "b": "-Infinity", "c": "1e999"}
+
+
+def test_what_is_nested_too_deeply_becomes_text_and_stays_so() -> None:
+    deep: object = 1
+    for n in range(400):
+        deep = [deep, n] if n % 2 else {"a": deep}
+    output = {"output_type": "display_data", "metadata": {}, "data": {"application/json": deep}}
+    cell = code_cell("", output, metadata={"deep": deep}, unknown=deep)
+    form = normal({**notebook([cell]), "metadata": {"deep": deep}})
+    text = json.dumps(form, indent=1)
+    assert normalize(text) == form
+    held, levels = form["metadata"]["deep"], 1
+    while not isinstance(held, str):
+        held, levels = held["a"] if isinstance(held, dict) else held[0], levels + 1
+    assert levels == DEEPEST
+    assert json.loads(held)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,16 @@ def test_a_run_against_a_notebook_on_disk_compares_what_ran() -> None:
     assert back["counts"] == found["counts"]
 
 
+def test_what_ran_is_known_as_such_without_metadata_and_outputs() -> None:
+    run = Side("@1", Files({SESSION: ran("a = 1", "b = 2", "b = 2"), "n.ipynb": book("saved")}))
+    file = Side("./n.ipynb", Files({"n.ipynb": book("a = 1", "b = 3")}), "path")
+    for options in (Options(metadata=False), Options(outputs=False, metadata=False)):
+        (found,) = compare(run, file, options=options, notebooks="full")["files"]
+        assert found["session"]
+        assert found["counts"] == compare(run, file)["files"][0]["counts"]
+        assert not any(cell["metadata"] for cell in found["notebooks"]["base"]["cells"])
+
+
 def test_two_files_on_disk_are_compared_whatever_their_names() -> None:
     base = Side("./a.py", Files({"a.py": b"1\n"}), "path")
     head = Side("./b.py", Files({"b.py": b"2\n"}), "path")
