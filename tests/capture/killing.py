@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -9,8 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from jupyter_codesave.ingest import Ingest
 from jupyter_codesave.model.digest import digest_of
+from jupyter_codesave.settings import resolve
+from jupyter_codesave.store import Store
 from tests.capture.journals import all_events, cells, the_journal
 from tests.conftest import isolated, wait_until
 
@@ -73,6 +78,21 @@ def check(seed: int, confirmed: Path, data: Path, completed: int) -> None:
         found = "".join(texts)
         assert found.startswith(must[name]), f"seed {seed}: {name} lost text it had taken"
         assert may[name].startswith(found), f"seed {seed}: {name} holds what was not printed"
+    check_ingest(seed, data, recorded)
+
+
+def check_ingest(seed: int, data: Path, recorded: list[dict[str, Any]]) -> None:
+    """Bring the journal into a store: the run crashed, and its notebook is what the fold says."""
+    with Store.open(data, resolve(environ={}, cwd=data)) as store:
+        ingest = Ingest(store)
+        faults: list[Exception] = []
+        ingest.all(on_error=lambda path, error: faults.append(error))
+        assert not faults, f"seed {seed}: {faults}"
+        assert ingest.waiting() == [], f"seed {seed}: a journal waits"
+        run = store.nth_run(1)
+        assert (run.state, run.ended_by) == ("crashed", "killed"), f"seed {seed}"
+        assert json.loads(ingest.session_notebook(run))["cells"] == recorded, f"seed {seed}"
+        assert ingest.all() == [], f"seed {seed}: brought in twice"
 
 
 def kill_a_kernel(folder: Path, seed: int, way: str) -> None:
