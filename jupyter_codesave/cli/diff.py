@@ -21,14 +21,27 @@ def add(commands: Any) -> None:
     command.add_argument("base", metavar="BASE", nargs="?")
     command.add_argument("head", metavar="HEAD", nargs="?")
     command.add_argument("path", metavar="PATH", nargs="?", help="compare only this file")
-    command.add_argument("--sources-only", action="store_true", help="leave outputs out")
-    command.add_argument("--no-metadata", action="store_true", help="leave metadata out")
+    # The short forms and those with "ignore" are nbdiff's.
+    command.add_argument(
+        "-s",
+        "--sources-only",
+        "--sources",
+        action="store_true",
+        help="leave outputs and metadata out",
+    )
+    command.add_argument(
+        "-O", "--no-outputs", "--ignore-outputs", action="store_true", help="leave outputs out"
+    )
+    command.add_argument(
+        "-M", "--no-metadata", "--ignore-metadata", action="store_true", help="leave metadata out"
+    )
     command.add_argument("--noise", action="store_true", help="count everything as change")
     command.add_argument("--stat", action="store_true", help="only how many cells changed")
     command.add_argument(
         "--with-notebooks", action="store_true", help="with --json: add both normal forms"
     )
     command.add_argument("--no-pager", action="store_true", help="print without a pager")
+    command.add_argument("--no-color", action="store_true", help="print without colours")
     add_json(command)
     command.set_defaults(command=diff)
 
@@ -46,7 +59,7 @@ def diff(arguments: argparse.Namespace) -> int:
 
     base, head = references(arguments.base, arguments.head)
     options = Options(
-        outputs=not arguments.sources_only,
+        outputs=not (arguments.sources_only or arguments.no_outputs),
         metadata=not (arguments.sources_only or arguments.no_metadata),
         noise=arguments.noise,
     )
@@ -68,6 +81,7 @@ def diff(arguments: argparse.Namespace) -> int:
     from ..diff.printing import print_comparison
 
     out = console()
+    out.no_color = out.no_color or arguments.no_color
 
     def show() -> None:
         print_comparison(found, out, stat=arguments.stat, sources_only=arguments.sources_only)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -46,7 +45,9 @@ def print_comparison(
     for side, style in (("base", "red"), ("head", "green")):
         described = comparison[side]
         line = Text(f"{side}  ", style=style)
-        console.print(line.append(clean(described["title"] or described["ref"]), style="bold"))
+        console.print(
+            line.append(clean(described["title"] or described["ref"]), style="bold"), soft_wrap=True
+        )
     _print_facts(comparison.get("facts") or {}, console)
     files = [file for file in comparison["files"] if file["status"] != "unchanged"]
     if not files:
@@ -100,7 +101,10 @@ def _print_file(file: Json, console: Console, sources_only: bool) -> None:
         unit = "cells" if file["kind"] == "notebook" else "lines"
         title.append(f"  {unit}: {counts}", style="default not bold")
     console.print()
-    console.print(Rule(title, align="left", style=style))
+    if console.is_terminal:
+        console.print(Rule(title, align="left", style=style))
+    else:
+        console.print(title, soft_wrap=True)
     if file["kind"] == "notebook":
         _print_cells(file, console, sources_only)
     elif file["kind"] == "text":
@@ -124,12 +128,23 @@ def _print_cells(file: Json, console: Console, sources_only: bool) -> None:
         head = None if entry["head"] is None else notebooks["head"]["cells"][entry["head"]]
         console.print(_cell_title(entry, (head or base or {})["cell_type"]))
         for text in _cell_body(entry, base, head, sources_only):
-            console.print(Padding(text, (0, 0, 0, 2), expand=False))
+            _print_line(text, console, 2)
     _print_skipped(skipped, console)
     if file.get("metadata") and not sources_only:
         console.print(Text("~ metadata of the notebook", style=_STYLES["modified"]))
         for text in _metadata(notebooks["base"]["metadata"], notebooks["head"]["metadata"]):
-            console.print(Padding(text, (0, 0, 0, 2), expand=False))
+            _print_line(text, console, 2)
+
+
+def _print_line(text: Text, console: Console, indent: int = 0) -> None:
+    """Print a line whole: folded on a terminal, below where it began, and never cut in a pipe."""
+    room = console.width - indent
+    parts = [text]
+    if console.is_terminal and text.cell_len > room > 20:
+        parts = list(text.divide(range(room, len(text), room - 2)))
+    for n, part in enumerate(parts):
+        margin = " " * (indent + 2 if n else indent)
+        console.print(Text(margin).append_text(part), soft_wrap=True)
 
 
 def _print_skipped(count: int, console: Console) -> None:
@@ -198,7 +213,7 @@ def _print_unified(diff: str, console: Console) -> None:
 
     def flush() -> None:
         for text in replaced_lines(removed, added):
-            console.print(text)
+            _print_line(text, console)
         removed.clear()
         added.clear()
 
@@ -210,12 +225,10 @@ def _print_unified(diff: str, console: Console) -> None:
             added.append(Line(shown, line[1:]))
         elif sign != "\\":
             flush()
-            console.print(
-                Text(
-                    line.rstrip("\n") if sign == "@" else f"  {shown[:LONGEST]}",
-                    style="cyan" if sign == "@" else "",
-                )
-            )
+            if sign == "@":
+                console.print(Text(line.rstrip("\n"), style="cyan"))
+            else:
+                _print_line(Text(f"  {shown[:LONGEST]}"), console)
     flush()
 
 

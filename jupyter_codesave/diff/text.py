@@ -182,6 +182,8 @@ def _alike(
     if n * m > SMALL_GAP:
         a, b = a[:most], b[:most]
         n = m = len(a)
+    if not work.spend((sum(map(len, a)) + sum(map(len, b))) // 2):
+        return
     split_a: list[list[str]] = [words(line) if len(line) <= LONGEST_MARKED else [] for line in a]
     split_b: list[list[str]] = [words(line) if len(line) <= LONGEST_MARKED else [] for line in b]
     if not work.spend(2 * sum(map(len, split_a)) + 2 * sum(map(len, split_b)) + 10 * n * m):
