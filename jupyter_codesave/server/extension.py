@@ -50,6 +50,7 @@ class CodeSaveServer:
             os.environ.pop(name, None)
         self.ingests = Pool(1, environment)
         self.reads = Pool(1, environment)
+        self.downloads = Pool(4, environment)  # apart: a browser that pauses one stops no list
         self.diffs = Pool(2, environment, MEMORY_LIMIT)
         self.follower = Follower(self, app.log)
         self.observers = Observers(self)
@@ -76,8 +77,8 @@ class CodeSaveServer:
         """End the workers; journals wait for the next server or command."""
         self.observers.stop()
         self.follower.stop()
-        for pool in (self.ingests, self.reads, self.diffs):
-            pool.close()
+        for pool in (self.ingests, self.reads, self.downloads, self.diffs):
+            pool.kill()
 
     async def _on_contents(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         """A kernel keeps the name its notebook had when it started: note what it is called now."""

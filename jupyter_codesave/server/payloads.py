@@ -15,10 +15,12 @@ from ..diff.trees import Files, Side, compare
 from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..ingest import Code, Ingest
 from ..ingest.session import series_path
+from ..journal.events import SUFFIX
 from ..model.reference import PathReference, parse_reference
 from ..model.run import Run
 from ..settings import data_dir, resolve
 from ..store import Store
+from .outline import outline
 
 _CACHE = 64 << 20  # bytes of answers to diffs that a worker keeps
 _CHUNK = 1 << 20
@@ -33,6 +35,7 @@ class Payloads:
         self.store = Store.open(data_dir(), resolve())
         self.ingest_ = Ingest(self.store)
         self._compared: dict[str, bytes] = {}
+        self._shown: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
     # -- ingest ---------------------------------------------------------------------------------
 
@@ -113,14 +116,36 @@ class Payloads:
 
     def notebook(self, id: str) -> bytes:  # noqa: A002
         """Give a run's session notebook, as untrusted JSON."""
-        notebook = json.loads(self.ingest_.session_notebook(self.store.run(id)))
-        return json.dumps(_untrusted(notebook)).encode()
+        return json.dumps(self._session(id)).encode()
+
+    def executions(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Outline a run's session notebook: every execution, none of the outputs."""
+        run = self.store.run(id)
+        try:
+            notebook = self._session(run.id)
+        except NotFoundError:  # nothing was executed
+            notebook = {"cells": [], "metadata": {}}
+        metadata = notebook["metadata"]
+        return {
+            "language": (metadata.get("language_info") or {}).get("mimetype"),
+            "gaps": (metadata.get("codesave") or {}).get("gaps") or [],
+            "executions": [outline(cell) for cell in notebook["cells"]],
+        }
+
+    def cells(self, id: str, indices: Sequence[int]) -> dict[str, Any]:  # noqa: A002
+        """Give some cells of a run's session notebook whole, by their place in it."""
+        cells = self._session(id)["cells"]
+        return {"cells": {str(n): cells[n] for n in indices if 0 <= n < len(cells)}}
 
     # -- artifacts ------------------------------------------------------------------------------
 
-    def artifacts(self) -> list[dict[str, Any]]:
-        """List every series with its versions."""
-        return [artifact.summary() for artifact in self.store.artifacts()]
+    def artifacts(self, recent: int = 0) -> list[dict[str, Any]]:
+        """List every series with its versions, or with the `recent` newest of them."""
+        found = [artifact.summary() for artifact in self.store.artifacts()]
+        for series in found if recent else ():
+            newest_first = sorted(series["versions"], key=lambda v: str(v["created"]), reverse=True)
+            series["versions"] = newest_first[:recent]
+        return found
 
     def artifact(self, name: str, version: str) -> dict[str, Any]:
         """Give one version and its files."""
@@ -203,6 +228,20 @@ class Payloads:
         return {"results": hits, "next": page.next}
 
     # -- pieces ---------------------------------------------------------------------------------
+
+    def _session(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Give a run's session notebook; the last one asked for is kept while it is as it was."""
+        run = self.store.run(id)
+        digests = [version.digest for version in self.store.versions_of(run.id)]
+        state: tuple[Any, ...] = (run.id, run.state, *digests)
+        with contextlib.suppress(OSError):
+            journal = (self.ingest_.journals / (run.session + SUFFIX)).stat()
+            state = (*state, journal.st_size, journal.st_mtime_ns)
+        if self._shown is None or self._shown[0] != state:
+            self._shown = None
+            notebook = json.loads(self.ingest_.session_notebook(run))
+            self._shown = state, _untrusted(notebook)
+        return self._shown[1]
 
     def _code(self, reference: str, contents: Contents) -> Code:
         parsed = parse_reference(reference, lambda path: reference in contents)

@@ -14,6 +14,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import ensure_async, url_path_join
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..model.reference import PathReference, parse_reference
@@ -62,6 +63,8 @@ class CodeSaveHandler(APIHandler):
             if not started:
                 self._as_attachment(name)
             self.finish()
+        except StreamClosedError:
+            pass  # the browser went; the worker has ended with its frames
         except CodeSaveError as error:
             if started:
                 raise
@@ -91,10 +94,18 @@ class CodeSaveHandler(APIHandler):
     def number(self, name: str, default: float, least: float, most: float) -> float:
         """Read a number of the query, kept within its bounds."""
         text = self.get_query_argument(name, str(default))
+        with contextlib.suppress(ValueError):
+            if (found := float(text)) == found:  # NaN is none
+                return min(max(found, least), most)
+        raise web.HTTPError(400, f"{name} cannot be {text!r}: give a number")
+
+    def indices(self) -> list[int]:
+        """Read the numbers of cells of the query."""
+        text = self.get_query_argument("indices")
         try:
-            return min(max(float(text), least), most)
+            return [int(number) for number in text.split(",") if number]
         except ValueError:
-            raise web.HTTPError(400, f"{name} cannot be {text!r}: give a number") from None
+            raise UsageError(f"indices cannot be {text!r}: give numbers with commas") from None
 
     def body(self) -> dict[str, Any]:
         """Read the JSON object of the request's body."""
@@ -115,8 +126,11 @@ class StatusHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        self.codesave.set_user({"capture": self.body().get("capture")})
-        await self.answer(self.codesave.status())
+        await self.answer(self._switch(self.body().get("capture")))
+
+    async def _switch(self, capture: Any) -> dict[str, Any]:
+        self.codesave.set_user({"capture": capture})
+        return await self.codesave.status()
 
 
 class SettingsHandler(CodeSaveHandler):
@@ -200,13 +214,35 @@ class NotebookHandler(CodeSaveHandler):
         await self.answer(self.codesave.reads.call("notebook", id=run))
 
 
+class ExecutionsHandler(CodeSaveHandler):
+    """`runs/ID/executions`: what the session notebook holds, without the outputs."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, run: str) -> None:
+        await self.answer(self.codesave.reads.call("executions", id=run))
+
+
+class CellsHandler(CodeSaveHandler):
+    """`runs/ID/cells?indices=`: whole cells of the session notebook, as they are looked at."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, run: str) -> None:
+        await self.answer(self._cells(run))
+
+    async def _cells(self, run: str) -> bytes:
+        return await self.codesave.reads.call("cells", id=run, indices=self.indices())
+
+
 class ArtifactsHandler(CodeSaveHandler):
-    """`artifacts`: every series."""
+    """`artifacts`: every series, with all of its versions or the `recent` newest."""
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        await self.answer(self.codesave.reads.call("artifacts"))
+        recent = int(self.number("recent", 0, 0, 1_000_000))
+        await self.answer(self.codesave.reads.call("artifacts", recent=recent))
 
 
 class ArtifactHandler(CodeSaveHandler):
@@ -224,7 +260,7 @@ class ArtifactFileHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def get(self, name: str, version: str, path: str) -> None:
-        pool = self.codesave.reads
+        pool = self.codesave.downloads
         await self.download(
             pool.stream("artifact_file", name=name, version=version, path=path), path
         )
@@ -237,7 +273,7 @@ class BlobHandler(CodeSaveHandler):
     @authorized
     async def get(self, digest: str) -> None:
         run = self.get_query_argument("run")
-        await self.download(self.codesave.reads.stream("blob", digest=digest, run=run), digest)
+        await self.download(self.codesave.downloads.stream("blob", digest=digest, run=run), digest)
 
 
 class VersionsHandler(CodeSaveHandler):
@@ -331,11 +367,6 @@ class DiffCellsHandler(DiffHandler):
     async def _cells(self) -> bytes:
         base, head = self.get_query_argument("base"), self.get_query_argument("head")
         side = self.get_query_argument("side")
-        text = self.get_query_argument("indices")
-        try:
-            indices = [int(number) for number in text.split(",") if number]
-        except ValueError:
-            raise UsageError(f"indices cannot be {text!r}: give numbers with commas") from None
         if side not in ("base", "head"):
             raise UsageError(f"side cannot be {side!r}: base or head")
         return await self.codesave.diffs.call(
@@ -346,7 +377,7 @@ class DiffCellsHandler(DiffHandler):
             contents=await self.contents(base if side == "base" else head),
             path=self.get_query_argument("path"),
             side=side,
-            indices=indices,
+            indices=self.indices(),
         )
 
 
@@ -380,6 +411,8 @@ def routes(base_url: str, codesave: CodeSaveServer) -> list[Any]:
         (r"runs/([0-9a-z]+)", RunHandler),
         (r"runs/([0-9a-z]+)/restore", RestoreHandler),
         (r"runs/([0-9a-z]+)/notebook", NotebookHandler),
+        (r"runs/([0-9a-z]+)/executions", ExecutionsHandler),
+        (r"runs/([0-9a-z]+)/cells", CellsHandler),
         ("artifacts", ArtifactsHandler),
         (rf"artifacts/{name}/{version}", ArtifactHandler),
         (rf"artifacts/{name}/{version}/files/(.+)", ArtifactFileHandler),

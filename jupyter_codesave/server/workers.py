@@ -40,6 +40,7 @@ class Worker:
     def __init__(self, environment: dict[str, str], memory: int | None) -> None:
         self._environment, self._memory = environment, memory
         self._process: asyncio.subprocess.Process | None = None
+        self._killed: list[asyncio.subprocess.Process] = []
 
     async def stream(self, call: str, args: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """Yield the frames that answer a call; CallError when it failed."""
@@ -71,10 +72,18 @@ class Worker:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+            self._killed.append(self._process)
             self._process = None
+
+    async def close(self) -> None:
+        """End the process, and wait until it and its pipes are gone."""
+        self.kill()
+        while self._killed:
+            await self._killed.pop().communicate()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
+            self._killed = [one for one in self._killed if one.returncode is None]
             arguments = ["-m", __name__, *([str(self._memory)] if self._memory else [])]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -119,10 +128,14 @@ class Pool:
                 f"{call} took over {timeout:g} s and was ended; ask with a larger timeout"
             ) from None
 
-    def close(self) -> None:
-        """End every process."""
+    def kill(self) -> None:
+        """End every process at once, where no event loop runs any more."""
         for worker in self._workers:
             worker.kill()
+
+    async def close(self) -> None:
+        """End every process, and wait for it."""
+        await asyncio.gather(*(worker.close() for worker in self._workers))
 
 
 async def _frame(stream: asyncio.StreamReader) -> bytes:

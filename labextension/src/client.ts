@@ -7,6 +7,7 @@ import type {
   IComparison,
   IDiffOptions,
   IFound,
+  IOutline,
   IRun,
   IRunChange,
   IRunList,
@@ -27,6 +28,10 @@ export class CodeSaveError extends Error {
     super(message);
     this.name = 'CodeSaveError';
   }
+}
+
+interface ICells {
+  cells: Record<string, ICell>;
 }
 
 type Query = Record<string, string | number | boolean | undefined>;
@@ -81,8 +86,19 @@ export class CodeSaveClient {
     return this.get(`runs/${encodeURIComponent(id)}/notebook`);
   }
 
-  artifacts(): Promise<IArtifact[]> {
-    return this.get('artifacts');
+  executions(id: string): Promise<IOutline> {
+    return this.get(`runs/${encodeURIComponent(id)}/executions`);
+  }
+
+  /** Whole cells of a run's session notebook. */
+  async sessionCells(id: string, indices: readonly number[]): Promise<Record<string, ICell>> {
+    const query = { indices: indices.join(',') };
+    return (await this.get<ICells>(`runs/${encodeURIComponent(id)}/cells`, query)).cells;
+  }
+
+  /** Every series; of each `recent` newest versions alone, where that is given. */
+  artifacts(query: { recent?: number } = {}): Promise<IArtifact[]> {
+    return this.get('artifacts', query);
   }
 
   /** The bytes of a stored file; `version` is `vN` or an alias. */
@@ -124,7 +140,7 @@ export class CodeSaveClient {
     indices: readonly number[]
   ): Promise<Record<string, ICell>> {
     const query = { base, head, path, side, indices: indices.join(',') };
-    return (await this.get<{ cells: Record<string, ICell> }>('diff/cells', query)).cells;
+    return (await this.get<ICells>('diff/cells', query)).cells;
   }
 
   search(q: string, limit = 50): Promise<{ results: IFound[]; next: string | null }> {

@@ -27,6 +27,10 @@ export namespace CommandIDs {
   export const previousChange = 'codesave:previous-change';
   /** The open notebook against its last run. */
   export const compareLastRun = 'codesave:compare-last-run';
+  /** The open notebook against the last version of its code. */
+  export const compareLastVersion = 'codesave:compare-last-version';
+  /** The open notebook against what a person picks. */
+  export const compareNotebook = 'codesave:compare-notebook';
   export const skipCell = 'codesave:skip-cell';
   /** Puts recorded outputs that the open notebook lacks into its cells, after a preview. */
   export const restoreOutputs = 'codesave:restore-outputs';

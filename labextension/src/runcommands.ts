@@ -8,7 +8,7 @@ import { inOrder } from './model/runs';
 import { runTitle } from './model/titles';
 import type { ICodeSave, IRun } from './tokens';
 
-/** The commands on a run: the one given as `run`, else the one that was clicked. */
+/** The commands on a run: the one given as `run`, else the focused or the clicked one. */
 export function addRunCommands(
   app: JupyterFrontEnd,
   { client, runs }: ICodeSave,
@@ -17,6 +17,7 @@ export function addRunCommands(
   const { commands } = app;
   const clicked = (args: ReadonlyPartialJSONObject): string | undefined =>
     text(args, 'run') ??
+    document.activeElement?.closest<HTMLElement>('[data-run]')?.dataset.run ??
     app.contextMenuHitTest(node => node.dataset.run !== undefined)?.dataset.run;
   const fetched = async (args: ReadonlyPartialJSONObject): Promise<IRun | null> => {
     const id = clicked(args);

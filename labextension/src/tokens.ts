@@ -60,6 +60,32 @@ export interface IRunPage extends IRun {
   session_runs: string[];
 }
 
+/** What a person sees of an execution before its outputs are fetched. */
+export interface IOutlined {
+  execution: number | null;
+  cell_id: string | null;
+  status: string | null;
+  prompt: number | null;
+  started: string | null;
+  ended: string | null;
+  /** The first line that is not blank. */
+  line: string;
+  lines: number;
+  outputs: number;
+  /** The indices of the outputs that are an image. */
+  images: number[];
+  /** Characters of all outputs. */
+  size: number;
+}
+
+/** A run's session notebook without its outputs; an execution's place is its cell's. */
+export interface IOutline {
+  language: string | null;
+  /** What could not be recorded. */
+  gaps: string[];
+  executions: IOutlined[];
+}
+
 export interface IRunList {
   runs: IRun[];
   next: string | null;

@@ -358,26 +358,95 @@ def test_an_open_comparison_is_there_again_after_a_reload(
     assert page.problems == []
 
 
-def test_both_sides_are_picked_by_name(lab: Lab, page: Any, two_runs: dict[str, Any]) -> None:
+def test_both_sides_are_picked_by_what_a_person_knows(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
     open_lab(page, lab)
     page.evaluate("() => { window.jupyterapp.commands.execute('codesave:compare'); }")
-    page.wait_for_selector(".codesave-Picker input")
-    base, head = page.locator(".codesave-Picker input").all()
-    offered = page.locator(".codesave-Picker datalist option").evaluate_all(
-        "options => options.map(option => option.value)"
-    )
-    assert {two_runs["base"], two_runs["head"], "./compared.ipynb"} <= set(offered)
-    assert any(value.startswith("source-") and ":v0" in value for value in offered)
-    base.fill(two_runs["base"])
-    head.fill(two_runs["head"])
-    page.locator(".jp-Dialog").get_by_role("button", name="Compare", exact=True).click()
+    picker = page.locator(".codesave-Picker")
+    base, head = picker.get_by_role("combobox").all()
+    sides = picker.get_by_role("listbox").all()
+    base.fill("compared.ipynb comparedarun")
+    row = sides[0].locator(f"[data-ref={two_runs['base']}]")
+    row.wait_for()
+    assert "compared.ipynb" in row.inner_text()
+    assert "2 cells" in row.inner_text()
+    base.press("ArrowDown")
+    assert base.input_value().startswith("compared.ipynb · ")
+    row.click()
+    assert two_runs["base"] not in base.input_value()
+    head.fill("compared.ipynb on disk")
+    sides[1].locator("[data-ref='./compared.ipynb'][data-kind=path]").wait_for()
+    head.fill("source-compared v0")
+    sides[1].locator("[data-kind=version]").first.wait_for()
+    head.fill("comparedbrun")
+    sides[1].locator(f"[data-ref={two_runs['head']}][aria-selected=true]").wait_for()
+    head.press("Enter")
     page.wait_for_selector(READY, timeout=30_000)
     cells(page.locator(READY), "modified").locator(".cm-merge-b", has_text="0.2").first.wait_for()
 
     page.locator(".codesave-Sides-side.codesave-mod-head").click()
-    page.locator(".codesave-Picker input").nth(1).fill(two_runs["base"])
+    picker.get_by_role("combobox").nth(1).fill(two_runs["base"])
     page.locator(".jp-Dialog").get_by_role("button", name="Compare", exact=True).click()
     page.locator(".codesave-Comparer", has_text="The notebooks do not differ").wait_for()
+    assert page.problems == []
+
+
+def test_a_reference_that_is_not_listed_is_looked_up(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    open_lab(page, lab)
+    page.evaluate("() => { window.jupyterapp.commands.execute('codesave:compare'); }")
+    base, head = page.locator(".codesave-Picker").get_by_role("combobox").all()
+    base.fill("compared.ipynb@2")
+    head.fill("compared.ipynb@1")
+    page.locator(".codesave-Picker").get_by_text("looked up as it is").nth(1).wait_for()
+    page.locator(".jp-Dialog").get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_selector(READY, timeout=30_000)
+    cells(page.locator(READY), "modified").locator(".cm-merge-b", has_text="0.2").first.wait_for()
+    assert page.problems == []
+
+
+def test_images_are_compared_beside_each_other_and_by_swipe(lab: Lab, page: Any) -> None:
+    from tests.end_to_end.test_viewer import shown
+
+    base, head = (
+        leave(lab, name, [("a", "plot()", [shown(red)])], notebook="swiped.ipynb", minute=minute)
+        for name, red, minute in (("swipeda", 10, 5), ("swipedb", 240, 6))
+    )
+    comparer = compare(page, lab, {"base": base, "head": head})
+    pair = cells(comparer, "modified").locator(".codesave-Pair")
+    pair.locator(".codesave-mod-head img").wait_for()
+    assert pair.locator(".codesave-mod-base img").is_visible()
+    press(comparer, "Swipe")
+    slider = pair.get_by_role("slider")
+    slider.focus()
+    before = pair.locator(".codesave-Swipe-pile").screenshot()
+    for _ in range(30):
+        slider.press("ArrowRight")
+    assert pair.locator(".codesave-Swipe-pile").screenshot() != before
+    assert pair.locator(".codesave-mod-base img").is_hidden()
+    press(comparer, "Swipe")
+    pair.locator(".codesave-mod-base img").wait_for()
+    assert page.problems == []
+
+
+def test_a_long_comparison_is_cancelled_and_begun_again(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    open_lab(page, lab)
+    held: list[Any] = []
+    page.route("**/codesave/api/diff?*", held.append)
+    page.evaluate(
+        "args => { window.jupyterapp.commands.execute('codesave:compare', args); }", two_runs
+    )
+    comparer = page.locator(".codesave-Comparer")
+    with page.expect_event("requestfailed"):
+        press(comparer, "Cancel")
+    comparer.locator(".codesave-Failure", has_text="cancelled").wait_for()
+    page.unroute("**/codesave/api/diff?*")
+    press(comparer, "Try again")
+    page.wait_for_selector(READY, timeout=30_000)
     assert page.problems == []
 
 

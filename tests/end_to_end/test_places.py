@@ -22,7 +22,7 @@ def prefixed(start_lab: Callable[..., Lab]) -> Lab:
     """Start a server below a prefix, whose users come in with a password."""
     hashed = passwd(PASSWORD, algorithm="sha256")
     return start_lab(
-        "--ServerApp.base_url=/hub/user ann/".replace(" ", "%20"),
+        "--ServerApp.base_url=/user/ann%40x.org%20y/",  # as JupyterHub writes `ann@x.org y`
         f"--PasswordIdentityProvider.hashed_password={hashed}",
     )
 

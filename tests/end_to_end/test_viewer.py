@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.conftest import Lab
+from tests.conftest import Lab, wait_until
 from tests.end_to_end.jupyterlab import open_lab, write_notebook
 from tests.end_to_end.test_comparer import leave
 from tests.journal.records import message, stream
@@ -87,11 +87,95 @@ def test_the_timeline_leads_to_each_execution(lab: Lab, page: Any, viewed: str) 
     assert failed.count() == 1
     failed.click()
     viewer.locator(".jp-OutputArea-output", has_text="no way").wait_for()
-    rows.nth(4).focus()
+    viewer.get_by_role("listbox", name="Executions").focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     viewer.locator(".codesave-Timeline li[aria-selected=true]", has_text="plot(2)").wait_for()
     viewer.locator(".jp-Cell.codesave-mod-found", has_text="plot(2)").locator("img").wait_for()
+    assert page.problems == []
+
+
+@pytest.fixture(scope="module")
+def long(lab: Lab) -> str:
+    """Give a session of 2,000 executions; every tenth is long, every fortieth shows an image."""
+    return leave(
+        lab,
+        "longview",
+        [
+            (
+                f"l{n}",
+                f"step_{n} = {n}" + "\npass" * (30 if n % 10 == 0 else 0),
+                [shown(n % 250)] if n % 40 == 0 else [stream(f"printed {n}\n")],
+            )
+            for n in range(2000)
+        ],
+        notebook="long.ipynb",
+    )
+
+
+@pytest.mark.parametrize("place", [42, 700, 1234, 1999])
+def test_the_timeline_reaches_cells_far_away(lab: Lab, page: Any, long: str, place: int) -> None:
+    viewer = view(page, lab, long)
+    timeline = viewer.get_by_role("listbox", name="Executions")
+    timeline.evaluate("(list, at) => { list.scrollTop = at * list.scrollHeight; }", place / 2000)
+    timeline.get_by_text(f"step_{place} = {place}", exact=True).click()
+    there = f"""() => {{
+        const list = document.querySelector('.codesave-SessionCells');
+        const cell = [...list.querySelectorAll('.codesave-SessionCell')].find(
+            node => node.textContent.includes('step_{place} = {place}'));
+        const [box, view] = [cell?.getBoundingClientRect(), list.getBoundingClientRect()];
+        return box && box.top >= view.top - 1 && box.top < view.bottom - 100;
+    }}"""
+    page.wait_for_function(there)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function(there)  # what was built around it has not moved it away
+    timeline.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    viewer.locator(".codesave-mod-found", has_text="step_0 = 0").wait_for()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    viewer.locator(".codesave-mod-found", has_text="step_1999 = 1999").wait_for()
+    assert page.problems == []
+
+
+def test_a_run_that_goes_on_is_shown_as_it_goes(lab: Lab, page: Any) -> None:
+    write_notebook(lab.root / "going.ipynb", "step = 1", "step = 2")
+    open_lab(page, lab, "going.ipynb")
+    page.locator(".jp-NotebookPanel .jp-Cell .cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
+    (run,) = wait_until(lambda: lab.api("runs?notebook=going.ipynb")["runs"], "the run")
+    page.evaluate(
+        "run => { window.jupyterapp.commands.execute('codesave:open-session', {run}); }",
+        run["id"],
+    )
+    page.wait_for_selector(READY, timeout=30_000)
+    viewer = page.locator(READY)
+    viewer.locator(".codesave-SessionCell", has_text="step = 1").wait_for()
+    page.evaluate(
+        """() => {
+            const panels = [...window.jupyterapp.shell.widgets('main')];
+            const { kernel } = panels.find(each => each.sessionContext).sessionContext.session;
+            const code = "import time\\nprint('first')\\ntime.sleep(3)\\nprint('second')";
+            kernel.requestExecute({ code });
+        }"""
+    )
+    going = viewer.locator(".codesave-SessionCell", has_text="time.sleep(3)")
+    going.locator(".jp-OutputArea-output", has_text="first").wait_for()
+    assert going.get_attribute("data-status") == "running"
+    assert "running" in viewer.locator("h2").inner_text()
+    going.locator(".jp-OutputArea-output", has_text="second").wait_for()
+    viewer.locator(".codesave-SessionCell[data-status=ok]", has_text="time.sleep(3)").wait_for()
+    viewer.locator(".codesave-Timeline li[data-status=ok]", has_text="import time").wait_for()
+    assert page.problems == []
+
+
+def test_a_run_without_an_executed_cell_says_so(lab: Lab, page: Any) -> None:
+    run = leave(lab, "emptyrun", [], notebook="empty.py", kind="script", explicit=True)
+    viewer = view(page, lab, run)
+    viewer.get_by_text("No cell was executed").wait_for()
+    press(viewer, "Details")
+    viewer.locator(".codesave-RunDetails", has_text=run).wait_for()
     assert page.problems == []
 
 

@@ -1,11 +1,11 @@
-"""Run the long loops in full: `python -m tests.endurance [capture|store] [options]`."""
+"""Run the long loops in full: `python -m tests.endurance [capture|store|browser] [options]`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-LOOPS = ("capture", "store")
+LOOPS = ("capture", "store", "browser")
 
 
 def main(arguments: list[str]) -> None:

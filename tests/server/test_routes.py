@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import pytest
 
 from tests.conftest import Lab, wait_until
 from tests.journal.records import execute_input, idle, session, stream, write
+from tests.store import made
+from tests.store.made import Place
 
+SESSION = "_session_history.ipynb"
 END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
 
 
@@ -112,6 +116,45 @@ def test_a_session_notebook_is_served_without_trust(lab: Lab, two_runs: tuple[st
     assert "trusted" not in json.dumps(found)
 
 
+def test_executions_are_outlined_and_their_cells_fetched_as_they_are_looked_at(
+    lab: Lab, two_runs: tuple[str, str]
+) -> None:
+    found = lab.api(f"runs/{two_runs[0]}/executions")
+    assert found["language"] == "text/x-python"
+    assert [each["line"] for each in found["executions"]] == ["import os", "lr = 1", "print(lr)"]
+    last = found["executions"][2]
+    assert (last["execution"], last["outputs"], last["size"], last["images"]) == (3, 1, 10, [])
+    assert last["started"] < last["ended"]
+    cells = lab.api(f"runs/{two_runs[0]}/cells?indices=2,0,99")["cells"]
+    assert {n: cell["source"] for n, cell in cells.items()} == {"0": "import os", "2": "print(lr)"}
+    assert cells["2"]["outputs"][0]["text"] == "print(lr)\n"
+    assert refused(lab, f"runs/{two_runs[0]}/cells?indices=a")[0] == 400
+    assert refused(lab, "runs/nothere/executions")[0] == 404
+
+
+def test_the_newest_versions_of_a_series_alone_can_be_listed(
+    lab: Lab, two_runs: tuple[str, str]
+) -> None:
+    name = lab.api(f"runs/{two_runs[1]}")["artifact"].split(":")[0]
+    whole, newest = (
+        next(each["versions"] for each in lab.api(f"artifacts{query}") if each["name"] == name)
+        for query in ("", "?recent=1")
+    )
+    assert len(whole) > 1
+    assert newest == [max(whole, key=lambda version: version["created"])]
+
+
+def test_a_paused_download_stops_no_list(lab: Lab) -> None:
+    with Place(lab.home.data).open() as store:
+        run = made.record(store, saved={"big.bin": os.urandom(64 << 20)})[0].id
+    (entry,) = lab.api(f"runs/{run}")["files"]
+    url = f"{lab.url}codesave/api/blobs/{entry['digest']}?run={run}"
+    request = urllib.request.Request(url, headers={"Authorization": f"token {lab.token}"})
+    with urllib.request.urlopen(request, timeout=30) as paused:
+        paused.read(10)
+        assert lab.api("runs")["runs"]
+
+
 def test_a_run_is_renamed_tagged_deleted_and_restored(lab: Lab) -> None:
     run = record(lab, "renamed", "x = 1")
     changed = lab.api(f"runs/{run}", "PATCH", {"name": "better", "tags": ["a"], "notes": "n"})
@@ -157,6 +200,39 @@ def test_bad_references_are_named_with_a_fitting_status(
     code, answer = refused(lab, path)
     assert (code, answer["reason"]) == (status, reason)
     assert len(answer["message"]) > 20
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "body"),
+    [
+        ("runs?limit=nan", "GET", None),
+        ("runs?limit=many", "GET", None),
+        ("runs?cursor=nothing", "GET", None),
+        ("diff?base=@1&head=@1&timeout=x", "GET", None),
+        ("diff?base=@1", "GET", None),
+        (
+            "diff/cells?base=@1&head=@1&path=_session_history.ipynb&side=head&indices=-1",
+            "GET",
+            None,
+        ),
+        ("status", "POST", {"capture": "some"}),
+        ("status", "POST", ["capture"]),
+        ("settings", "PUT", {"budget": "much"}),
+        ("versions", "POST", {"notebook": 5}),
+    ],
+)
+def test_a_bad_question_is_refused_as_one(lab: Lab, path: str, method: str, body: Any) -> None:
+    code, answer = refused(lab, path, method, body)
+    assert code == 400
+    assert answer["message"]
+
+
+@pytest.mark.parametrize(
+    "q", ["%00", "%ED%A0%80", "%22%27%3B--", "%25", "%F0%9F%A6%84", "a" * 3000]
+)
+def test_any_text_can_be_searched_for(lab: Lab, two_runs: tuple[str, str], q: str) -> None:
+    assert lab.api(f"search?q={q}")["results"] == []
+    assert lab.api(f"runs?q={q}")["runs"] == []
 
 
 def test_nobody_comes_in_without_the_token(lab: Lab) -> None:

@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,18 +41,18 @@ def notebook(cells: int, word: str) -> str:
     return json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
 
 
-@contextmanager
-def pool(tmp_path: Path, size: int = 2, memory: int | None = None) -> Iterator[Pool]:
+@asynccontextmanager
+async def pool(tmp_path: Path, size: int = 2, memory: int | None = None) -> AsyncIterator[Pool]:
     found = Pool(size, isolated(tmp_path), memory)
     try:
         yield found
     finally:
-        found.close()
+        await found.close()
 
 
 def test_an_answer_comes_back_whole(tmp_path: Path) -> None:
     async def ask() -> Any:
-        with pool(tmp_path) as workers:
+        async with pool(tmp_path) as workers:
             return json.loads(await workers.call("runs"))
 
     assert run(ask()) == {"runs": [], "next": None}
@@ -60,7 +60,7 @@ def test_an_answer_comes_back_whole(tmp_path: Path) -> None:
 
 def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> None:
     async def ask() -> Any:
-        with pool(tmp_path, size=1) as workers:
+        async with pool(tmp_path, size=1) as workers:
             with pytest.raises(CallError) as caught:
                 await workers.call("run", id="nothere")
             await workers.call("runs")
@@ -73,7 +73,7 @@ def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> Non
 
 def test_what_takes_too_long_is_ended_and_the_next_call_is_answered(tmp_path: Path) -> None:
     async def ask() -> Any:
-        with pool(tmp_path, size=1) as workers:
+        async with pool(tmp_path, size=1) as workers:
             await workers.call("runs")
             base, head = notebook(3000, "a"), notebook(3000, "b")
             with pytest.raises(UnavailableError, match="larger timeout"):
@@ -85,7 +85,7 @@ def test_what_takes_too_long_is_ended_and_the_next_call_is_answered(tmp_path: Pa
 
 def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
     async def ask() -> None:
-        with pool(tmp_path, size=1) as workers:
+        async with pool(tmp_path, size=1) as workers:
             await workers.call("runs")
             process = workers._workers[0]._process
             assert process is not None
@@ -103,7 +103,7 @@ def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
 
 def test_a_killed_worker_is_told_and_replaced(tmp_path: Path) -> None:
     async def ask() -> Any:
-        with pool(tmp_path, size=1) as workers:
+        async with pool(tmp_path, size=1) as workers:
             await workers.call("runs")
             process = workers._workers[0]._process
             assert process is not None
@@ -126,7 +126,7 @@ def test_the_event_loop_beats_while_ten_heavy_diffs_run(tmp_path: Path) -> None:
 
     async def ask() -> tuple[list[float], list[bytes]]:
         gaps: list[float] = []
-        with pool(tmp_path) as workers:
+        async with pool(tmp_path) as workers:
             heart = asyncio.create_task(beat(gaps))
             calls = [
                 workers.call("diff_texts", base=base, head=head, notebooks="none")

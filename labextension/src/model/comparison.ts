@@ -2,6 +2,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type { ICell } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
 import type { IComparedFile, IComparison, Side } from '../tokens';
+import { CellCache } from './cellcache';
 import { baseName } from './titles';
 
 /** The notebook of what ran, which every version of the code holds. */
@@ -55,7 +56,7 @@ export class ComparisonModel {
   }
 
   async load(): Promise<void> {
-    this._cells.clear();
+    this.forgetCells();
     this.comparison = null;
     this.file = null;
     this.outdated = false;
@@ -87,7 +88,7 @@ export class ComparisonModel {
       return;
     }
     this.path = path;
-    this._cells.clear();
+    this.forgetCells();
     await this.attempt(async signal => {
       this.file = await this.fetchFile(path, signal);
     });
@@ -135,26 +136,12 @@ export class ComparisonModel {
     this._changed.emit('view');
   }
 
-  /** A whole cell of the shown notebook; those asked for in one turn share a request a side. */
+  /** A whole cell of the shown notebook. */
   cell(side: Side, index: number): Promise<ICell> {
     const have = this.file?.notebooks?.[side]?.cells[index];
-    if (have && !have.partial) {
-      return Promise.resolve(have as ICell);
-    }
-    const key = `${side}:${index}`;
-    let cell = this._cells.get(key);
-    if (!cell) {
-      cell = new Promise<ICell>((resolve, reject) => {
-        this._wanted[side].set(index, { resolve, reject });
-        if (!this._flushing) {
-          this._flushing = true;
-          void Promise.resolve().then(() => this.flush());
-        }
-      });
-      this._cells.set(key, cell);
-      cell.catch(() => this._cells.delete(key));
-    }
-    return cell;
+    return have && !have.partial
+      ? Promise.resolve(have as ICell)
+      : this._cells[side].get(index);
   }
 
   private async attempt(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -181,49 +168,25 @@ export class ComparisonModel {
     this._changed.emit('file');
   }
 
+  private forgetCells(): void {
+    this._cells.base.clear();
+    this._cells.head.clear();
+  }
+
   private async fetchFile(path: string, signal: AbortSignal): Promise<IComparedFile | null> {
     const options = { path, notebooks: 'touched' as const };
     return (await this.client.diff(this.base, this.head, options, signal)).files[0] ?? null;
   }
 
-  private flush(): void {
-    this._flushing = false;
-    const path = this.path ?? '';
-    for (const side of ['base', 'head'] as const) {
-      const wanted = this._wanted[side];
-      this._wanted[side] = new Map();
-      const indices = [...wanted.keys()];
-      for (let i = 0; i < indices.length; i += 100) {
-        const some = indices.slice(i, i + 100);
-        this.client.cells(this.base, this.head, path, side, some).then(
-          cells => {
-            for (const index of some) {
-              const cell = cells[index];
-              if (cell) {
-                wanted.get(index)!.resolve(cell);
-              } else {
-                wanted
-                  .get(index)!
-                  .reject(new Error(`The server has no cell ${index} of ${path}.`));
-              }
-            }
-          },
-          error => some.forEach(index => wanted.get(index)!.reject(error))
-        );
-      }
-    }
+  private cellsOf(side: Side): CellCache {
+    return new CellCache(indices =>
+      this.client.cells(this.base, this.head, this.path ?? '', side, indices)
+    );
   }
 
   private _abort: AbortController | null = null;
-  private _cells = new Map<string, Promise<ICell>>();
-  private _wanted: Record<Side, Map<number, IWaiting>> = { base: new Map(), head: new Map() };
-  private _flushing = false;
+  private _cells = { base: this.cellsOf('base'), head: this.cellsOf('head') };
   private _changed = new Signal<this, ComparisonChange>(this);
-}
-
-interface IWaiting {
-  resolve: (cell: ICell) => void;
-  reject: (error: Error) => void;
 }
 
 /** The file that two refs will show: a notebook on disk under its own name, else what ran. */

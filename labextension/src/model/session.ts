@@ -1,44 +1,40 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
-import type { IRunPage, IStoredFile } from '../tokens';
+import type { IOutline, IOutlined, IRunPage, IStoredFile } from '../tokens';
+import { CellCache } from './cellcache';
 
-/** What a session notebook's cell says of the execution that it stands for. */
-export interface IExecution {
-  /** Its place among the notebook's cells. */
-  index: number;
-  execution: number | null;
-  cellId: string | null;
-  status: string;
-  prompt: number | null;
-  /** Milliseconds; null while it runs or where the kernel did not say. */
-  duration: number | null;
-  started: string | null;
-  firstLine: string;
-}
-
-/** One run as it is looked at: its page and its session notebook. */
+/** One run as it is looked at: its page, an outline of its executions, cells as they are seen. */
 export class SessionModel {
   constructor(
     private client: CodeSaveClient,
     readonly run: string
-  ) {}
+  ) {
+    this._cells = new CellCache(indices => client.sessionCells(run, indices));
+  }
 
   state: 'loading' | 'ready' | 'error' = 'loading';
   error: Error | null = null;
   page: IRunPage | null = null;
-  notebook: INotebookContent | null = null;
+  outline: IOutline | null = null;
 
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
+  get executions(): readonly IOutlined[] {
+    return this.outline?.executions ?? [];
+  }
+
   async load(): Promise<void> {
     try {
-      [this.page, this.notebook] = await Promise.all([
+      const [page, outline] = await Promise.all([
         this.client.run(this.run),
-        this.client.notebook(this.run)
+        this.client.executions(this.run)
       ]);
+      changedCells(this.executions, outline.executions).forEach(i => this._cells.forget(i));
+      this.page = page;
+      this.outline = outline;
       this.state = 'ready';
       this.error = null;
     } catch (error) {
@@ -59,8 +55,14 @@ export class SessionModel {
     }
   }
 
-  get executions(): IExecution[] {
-    return (this.notebook?.cells ?? []).map(executionOf);
+  /** The session notebook's cell of an execution, with its outputs. */
+  cell(index: number): Promise<ICell> {
+    return this._cells.get(index);
+  }
+
+  /** The whole session notebook. */
+  notebook(): Promise<INotebookContent> {
+    return this.client.notebook(this.run);
   }
 
   /** The bytes of a file of the run's last version. */
@@ -68,25 +70,22 @@ export class SessionModel {
     return this.client.blob(digest, this.run);
   }
 
+  private _cells: CellCache;
   private _pending = false;
   private _changed = new Signal<this, void>(this);
 }
 
-export function executionOf(cell: ICell, index: number): IExecution {
-  const own = (cell.metadata.codesave ?? {}) as Record<string, unknown>;
-  const times = (cell.metadata.execution ?? {}) as Record<string, string | undefined>;
-  const start = times['iopub.execute_input'] ?? times['iopub.status.busy'];
-  const end = times['shell.execute_reply'] ?? times['iopub.status.idle'];
-  const source = Array.isArray(cell.source) ? cell.source.join('') : cell.source;
-  const spent = start && end ? Date.parse(end) - Date.parse(start) : NaN;
-  return {
-    index,
-    execution: typeof own.execution === 'number' ? own.execution : null,
-    cellId: typeof own.cell_id === 'string' ? own.cell_id : null,
-    status: typeof own.status === 'string' ? own.status : 'unknown',
-    prompt: typeof cell.execution_count === 'number' ? cell.execution_count : null,
-    duration: Number.isFinite(spent) ? spent : null,
-    started: start ?? null,
-    firstLine: source.split('\n').find(line => line.trim() !== '') ?? ''
-  };
+/** The places at which two outlines of one session differ. */
+export function changedCells(
+  before: readonly IOutlined[],
+  after: readonly IOutlined[]
+): number[] {
+  const places = Array.from({ length: Math.max(before.length, after.length) }, (_, i) => i);
+  return places.filter(i => JSON.stringify(before[i]) !== JSON.stringify(after[i]));
+}
+
+/** Milliseconds that an execution took; null while it runs or where the kernel did not say. */
+export function spent({ started, ended }: IOutlined): number | null {
+  const ms = started && ended ? Date.parse(ended) - Date.parse(started) : NaN;
+  return Number.isFinite(ms) ? ms : null;
 }

@@ -7,6 +7,7 @@ import {
 import { Clipboard, ICommandPalette, Notification, WidgetTracker } from '@jupyterlab/apputils';
 import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { ILauncher } from '@jupyterlab/launcher';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, text } from '../commands';
@@ -25,7 +26,14 @@ export const comparer: JupyterFrontEndPlugin<void> = {
   description: 'Compares any two of run, version and notebook on disk.',
   autoStart: true,
   requires: [ICodeSave, IRenderMimeRegistry, IEditorLanguageRegistry],
-  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ILauncher, ITranslator],
+  optional: [
+    ILabShell,
+    ILayoutRestorer,
+    ICommandPalette,
+    ILauncher,
+    INotebookTracker,
+    ITranslator
+  ],
   activate: (
     app: JupyterFrontEnd,
     codesave: ICodeSave,
@@ -35,6 +43,7 @@ export const comparer: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
+    notebooks: INotebookTracker | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_codesave');
@@ -42,6 +51,11 @@ export const comparer: JupyterFrontEndPlugin<void> = {
     const languages = new Languages(languageRegistry);
     let count = 0;
 
+    const pick = (now: IComparisonArgs) => {
+      const paths: string[] = [];
+      notebooks?.forEach(({ context }) => paths.push(context.path));
+      return pickSides(codesave, now, paths, trans);
+    };
     const open = async (args: IComparisonArgs) => {
       const same = tracker.find(
         ({ model }) => model.base === args.base && model.head === args.head
@@ -60,7 +74,7 @@ export const comparer: JupyterFrontEndPlugin<void> = {
         rendermime: storedRendermime(rendermime, trans),
         trans,
         pick: async current => {
-          const chosen = await pickSides(codesave, current.args, trans);
+          const chosen = await pick(current.args);
           if (chosen) {
             await current.compare(chosen);
             await tracker.save(widget);
@@ -91,7 +105,7 @@ export const comparer: JupyterFrontEndPlugin<void> = {
         const chosen =
           base && head
             ? { base, head, path: text(args, 'path') }
-            : await pickSides(codesave, { base: base ?? '', head: head ?? '' }, trans);
+            : await pick({ base: base ?? '', head: head ?? '' });
         return chosen ? open(chosen) : undefined;
       }
     });

@@ -5,7 +5,6 @@ import {
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { Clipboard, Notification, WidgetTracker } from '@jupyterlab/apputils';
-import { IEditorServices } from '@jupyterlab/codeeditor';
 import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -29,13 +28,12 @@ export const viewer: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-codesave:viewer',
   description: 'Opens the session notebook of a run, read-only.',
   autoStart: true,
-  requires: [ICodeSave, IRenderMimeRegistry, IEditorServices, IEditorLanguageRegistry],
+  requires: [ICodeSave, IRenderMimeRegistry, IEditorLanguageRegistry],
   optional: [INotebookTracker, ILabShell, ILayoutRestorer, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     { client }: ICodeSave,
     rendermime: IRenderMimeRegistry,
-    editorServices: IEditorServices,
     languageRegistry: IEditorLanguageRegistry,
     notebooks: INotebookTracker | null,
     labShell: ILabShell | null,
@@ -63,11 +61,10 @@ export const viewer: JupyterFrontEndPlugin<void> = {
         const widget = new SessionViewer({
           model: new SessionModel(client, run),
           rendermime: storedRendermime(rendermime, trans),
-          editorServices,
           commands: app.commands,
           languages,
           trans,
-          openCopy: (notebook, page) => void copy(page.notebook, notebook),
+          openCopy: (notebook, page) => copy(page.notebook, notebook),
           copyCell: cell => {
             Clipboard.getInstance().setData(CELLS, [cell]);
             Clipboard.copyToSystem(sourceOf(cell));

@@ -3,7 +3,6 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, Widget } from '@lumino/widgets';
 import type { Extension } from '@codemirror/state';
-import { executionOf } from '../model/session';
 import type { Field } from '../tokens';
 import { CellDiff, sourceOf } from './celldiff';
 
@@ -23,8 +22,8 @@ export function executionsOf(
       fields.unshift('source');
     }
     const heading = document.createElement('h3');
-    const [before, after] = [executionOf(base, i - 1).prompt, executionOf(head, i).prompt];
-    heading.textContent = trans.__('[%1] → [%2]', before ?? ' ', after ?? ' ');
+    const [before, after] = [base, head].map(cell => String(cell.execution_count ?? ' '));
+    heading.textContent = trans.__('[%1] → [%2]', before, after);
     panel.addWidget(new Widget({ node: heading }));
     const diff = new CellDiff({
       entry: { change: 'modified', base: null, head: null, fields },

@@ -80,7 +80,7 @@ function Filter({ model, trans }: Omit<IProps, 'commands'>): JSX.Element {
     if (text === model.filter) {
       return;
     }
-    const timer = setTimeout(() => void model.setFilter(text), 120);
+    const timer = setTimeout(() => void model.setFilter(text), 80);
     return () => clearTimeout(timer);
   }, [text]);
   return (

@@ -2,36 +2,17 @@ import type { Extension } from '@codemirror/state';
 import type { ICell, INotebookMetadata } from '@jupyterlab/nbformat';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Message } from '@lumino/messaging';
-import { Widget } from '@lumino/widgets';
 import type { ComparisonModel } from '../model/comparison';
 import { fold, isChange, type Row } from '../model/folding';
 import { narrowed } from '../model/narrowing';
 import type { IComparedFile, ICellChange, PartialCell } from '../tokens';
 import { CellDiff, sourceOf } from './celldiff';
 import { cellHeader } from './cellheader';
+import { CellList, LINE, type IRow, type ISource } from './celllist';
 import type { Languages } from './textdiff';
 
-/** Milliseconds of building a frame, so that scrolling stays smooth. */
-const SLICE = 10;
-/** Rows that are laid out together: the browser passes over the chunks that are out of view. */
-const CHUNK = 40;
-/** A line of code in pixels, to guess the height of what is not built yet. */
-const LINE = 17;
-
-const NOTHING = { base: null, head: null };
-
-interface ISlot {
-  node: HTMLElement;
-  entry: ICellChange;
-  content: CellDiff | null;
-  /** The whole cells, where they had come without all of their parts. */
-  fetched: { base: ICell | null; head: ICell | null } | null;
-  fetching: boolean;
-}
-
 /** The cells of two notebooks, each built when it is scrolled into view. */
-export class NotebookDiff extends Widget {
+export class NotebookDiff extends CellList {
   constructor(
     private model: ComparisonModel,
     private file: IComparedFile,
@@ -39,16 +20,12 @@ export class NotebookDiff extends Widget {
     private rendermime: IRenderMimeRegistry,
     private trans: TranslationBundle
   ) {
-    super();
+    super(trans.__('Cells'));
     this.addClass('codesave-NotebookDiff');
-    this.node.setAttribute('role', 'list');
-    this.node.setAttribute('aria-label', trans.__('Cells'));
     this.cells = narrowed(file.cells ?? [], model.view);
-    const rows = fold(this.cells);
-    for (let i = 0; i < rows.length; i += CHUNK) {
-      this.node.append(this.chunk(rows.slice(i, i + CHUNK)));
-    }
+    this.append(fold(this.cells).map(row => this.row(row)));
     this.node.prepend(...this.notes().map(note));
+    void this.load();
   }
 
   /** The places of the changed cells in the page, top to bottom. */
@@ -66,34 +43,8 @@ export class NotebookDiff extends Widget {
       return false;
     }
     this._at = next;
-    this.reveal(this.changes[next]);
+    this.focusOn(this.changes[next]);
     return true;
-  }
-
-  dispose(): void {
-    if (this.isDisposed) {
-      return;
-    }
-    // First out of the page: Lumino cannot detach a content whose place is gone.
-    super.dispose();
-    this.slots.forEach(slot => slot.content?.dispose());
-    this.slots.clear();
-  }
-
-  protected onAfterAttach(msg: Message): void {
-    this.observer = new IntersectionObserver(entries => this.onSeen(entries), {
-      root: this.node,
-      rootMargin: '50% 0px'
-    });
-    this.slots.forEach(({ content, node }) => content && Widget.attach(content, node));
-    void this.start();
-  }
-
-  protected onBeforeDetach(msg: Message): void {
-    this.observer?.disconnect();
-    this.observer = null;
-    cancelAnimationFrame(this.frame);
-    this.slots.forEach(({ content }) => content?.isAttached && Widget.detach(content));
   }
 
   /** What the list of cells itself does not say. */
@@ -109,41 +60,30 @@ export class NotebookDiff extends Widget {
     return said.filter(line => typeof line === 'string');
   }
 
-  private async start(): Promise<void> {
+  protected failed(error: Error): HTMLElement {
+    return note(this.trans.__('This cell could not be fetched: %1', error.message));
+  }
+
+  private async load(): Promise<void> {
     const [code, markdown] = await Promise.all([
       this.languages.load(languageOf(this.file)),
       this.languages.load('text/x-ipythongfm')
     ]);
     this.kinds = { code, markdown };
-    for (const { content, node } of this.slots.values()) {
-      if (!content) {
-        this.observer?.observe(node);
-      }
+    if (!this.isDisposed) {
+      this.start();
     }
   }
 
-  private chunk(rows: Row[]): HTMLElement {
-    const node = document.createElement('div');
-    node.className = 'codesave-Chunk';
-    node.setAttribute('role', 'presentation');
-    node.append(...rows.map(row => this.row(row)));
-    const heights = rows.map(row => {
-      const { base, head } = row.kind === 'cell' ? this.partial(row.entry) : NOTHING;
-      return 10 + guess(base, head);
-    });
-    const height = heights.reduce((sum, each) => sum + each, 0);
-    node.style.containIntrinsicHeight = `auto ${height}px`;
-    return node;
-  }
-
-  private row(row: Row): HTMLElement {
+  private row(row: Row): IRow {
     if (row.kind === 'cell') {
       return this.slot(row.entry);
     }
-    return row.kind === 'fold' ? this.foldNode(row) : this.ghost(row.entry);
+    const node = row.kind === 'fold' ? this.foldNode(row) : this.ghost(row.entry);
+    return { node, height: 28 };
   }
 
-  private slot(entry: ICellChange): HTMLElement {
+  private slot(entry: ICellChange): IRow {
     const node = document.createElement('article');
     node.className = 'codesave-CellDiff';
     node.dataset.change = entry.change;
@@ -151,12 +91,38 @@ export class NotebookDiff extends Widget {
     node.tabIndex = -1;
     const { base, head } = this.partial(entry);
     node.append(cellHeader(entry, base, head, this.trans, () => this.showGhost(entry)));
-    node.style.containIntrinsicHeight = `auto ${guess(base, head)}px`;
-    this.slots.set(node, { node, entry, content: null, fetched: null, fetching: false });
+    this.fill(node, this.source(entry));
+    this.places.set(entry, node);
     if (isChange(entry)) {
       this.changes.push(node);
     }
-    return node;
+    return { node, height: guess(base, head) };
+  }
+
+  private source(entry: ICellChange): ISource {
+    let parts = this.partial(entry);
+    const fetch = async () => {
+      const one = entry.change === 'unchanged' && entry.head !== null;
+      const [base, head] = await Promise.all([
+        entry.base === null || one ? null : this.model.cell('base', entry.base),
+        entry.head === null ? null : this.model.cell('head', entry.head)
+      ]);
+      parts = { base, head };
+    };
+    return {
+      fetch: () => (parts.base?.partial || parts.head?.partial ? fetch() : null),
+      make: () =>
+        new CellDiff({
+          entry,
+          base: parts.base as ICell | null,
+          head: parts.head as ICell | null,
+          diff: this.file.diff,
+          languages: this.kinds,
+          view: this.model.view,
+          rendermime: this.rendermime,
+          trans: this.trans
+        })
+    };
   }
 
   private foldNode(row: Row & { kind: 'fold' }): HTMLElement {
@@ -170,10 +136,10 @@ export class NotebookDiff extends Widget {
       : this.trans._n('%1 unchanged cell', '%1 unchanged cells', count);
     button.setAttribute('aria-expanded', 'false');
     button.onclick = () => {
-      const slots = row.entries.map(entry => this.slot(entry));
-      node.replaceWith(...slots);
-      slots.forEach(slot => this.observer?.observe(slot));
-      slots[0].focus({ preventScroll: true });
+      this.unfold(
+        node,
+        row.entries.map(entry => this.slot(entry))
+      );
     };
     node.append(button);
     return node;
@@ -186,10 +152,7 @@ export class NotebookDiff extends Widget {
     const button = document.createElement('button');
     button.textContent = this.trans.__('A cell moved from here: show where it is now');
     button.onclick = () => {
-      const slot = [...this.slots.values()].find(other => other.entry === entry);
-      if (slot) {
-        this.reveal(slot.node);
-      }
+      this.focusOn(this.places.get(entry)!);
     };
     node.append(button);
     this.ghosts.set(entry, node);
@@ -199,13 +162,13 @@ export class NotebookDiff extends Widget {
   private showGhost(entry: ICellChange): void {
     const node = this.ghosts.get(entry);
     if (node) {
-      this.reveal(node);
+      this.focusOn(node);
       node.querySelector('button')?.focus({ preventScroll: true });
     }
   }
 
-  private reveal(node: HTMLElement): void {
-    node.scrollIntoView({ block: 'start' });
+  private focusOn(node: HTMLElement): void {
+    this.reveal(node);
     node.focus({ preventScroll: true });
   }
 
@@ -217,102 +180,10 @@ export class NotebookDiff extends Widget {
     };
   }
 
-  private onSeen(entries: IntersectionObserverEntry[]): void {
-    for (const { target, isIntersecting } of entries) {
-      const slot = this.slots.get(target as HTMLElement);
-      if (slot && !slot.content && isIntersecting) {
-        this.wanted.add(slot);
-      } else if (slot && !isIntersecting) {
-        this.wanted.delete(slot);
-      }
-    }
-    this.schedule();
-  }
-
-  private schedule(): void {
-    if (this.wanted.size) {
-      cancelAnimationFrame(this.frame);
-      this.frame = requestAnimationFrame(() => this.build());
-    }
-  }
-
-  /**
-   * Builds what is looked at, a slice a frame. All of a slice is made before any of it comes into
-   * the page: CodeMirror's constructor has the browser lay out whatever waits for it.
-   */
-  private build(): void {
-    const end = performance.now() + SLICE;
-    const made: { slot: ISlot; content: CellDiff }[] = [];
-    for (const slot of this.wanted) {
-      const content = this.make(slot);
-      if (content) {
-        made.push({ slot, content });
-      }
-      this.wanted.delete(slot);
-      if (performance.now() > end) {
-        break;
-      }
-    }
-    for (const { slot, content } of made) {
-      this.observer?.unobserve(slot.node);
-      Widget.attach(content, slot.node);
-    }
-    this.schedule();
-  }
-
-  /** The view of a cell, or null while its parts are being fetched. */
-  private make(slot: ISlot): CellDiff | null {
-    const { entry } = slot;
-    const parts = slot.fetched ?? this.partial(entry);
-    if (slot.content || slot.fetching || !slot.node.isConnected) {
-      return null;
-    }
-    if (parts.base?.partial || parts.head?.partial) {
-      void this.fetch(slot);
-      return null;
-    }
-    slot.content = new CellDiff({
-      entry,
-      base: parts.base as ICell | null,
-      head: parts.head as ICell | null,
-      diff: this.file.diff,
-      languages: this.kinds,
-      view: this.model.view,
-      rendermime: this.rendermime,
-      trans: this.trans
-    });
-    return slot.content;
-  }
-
-  private async fetch(slot: ISlot): Promise<void> {
-    const { entry } = slot;
-    const one = entry.change === 'unchanged' && entry.head !== null;
-    slot.fetching = true;
-    try {
-      const [base, head] = await Promise.all([
-        entry.base === null || one ? null : this.model.cell('base', entry.base),
-        entry.head === null ? null : this.model.cell('head', entry.head)
-      ]);
-      slot.fetched = { base, head };
-      if (!this.isDisposed) {
-        this.wanted.add(slot);
-        this.schedule();
-      }
-    } catch (error) {
-      const reason = (error as Error).message;
-      slot.node.append(note(this.trans.__('This cell could not be fetched: %1', reason)));
-    } finally {
-      slot.fetching = false;
-    }
-  }
-
   private readonly cells: readonly ICellChange[];
   private kinds: Record<string, Extension> = {};
-  private slots = new Map<HTMLElement, ISlot>();
+  private places = new Map<ICellChange, HTMLElement>();
   private ghosts = new Map<ICellChange, HTMLElement>();
-  private wanted = new Set<ISlot>();
-  private observer: IntersectionObserver | null = null;
-  private frame = 0;
   private _at = -1;
 }
 

@@ -5,10 +5,12 @@ import { Panel, Widget } from '@lumino/widgets';
 
 /** What JupyterLab draws itself, without fetching anything but what the sanitizer lets pass. */
 const OWN = /^(text\/|image\/|application\/(json|vnd\.jupyter\.std(out|err))$)/;
+/** What names in its data every address that it fetches. */
+const TELLING = /^application\/vnd\.(vega(lite)?|plotly)\.v\d+\+json$/;
 
 /**
- * Has every other renderer (Vega and what extensions bring) ask before it draws an output that
- * names an address: it would fetch it.
+ * Has every other renderer ask before it draws: Vega where its data name an address, and always
+ * those of which nobody knows what they fetch (a map's tiles, a widget's code).
  */
 export function askBeforeFetching(own: IRenderMimeRegistry, trans: TranslationBundle): void {
   for (const mimeType of own.mimeTypes) {
@@ -39,7 +41,8 @@ class Asking extends Panel implements IRenderMime.IRenderer {
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    const address = addressIn(model.data[this.options.mimeType]);
+    const { mimeType } = this.options;
+    const address = TELLING.test(mimeType) ? addressIn(model.data[mimeType]) : mimeType;
     if (address !== null && !this.allowed) {
       this.ask(address, model);
       return;
@@ -61,7 +64,10 @@ class Asking extends Panel implements IRenderMime.IRenderer {
       this.allowed = true;
       void this.renderModel(model);
     };
-    node.append(this.trans.__('Not shown, for it would fetch %1. ', address), button);
+    const said = TELLING.test(this.options.mimeType)
+      ? this.trans.__('Not shown, for it would fetch %1. ', address)
+      : this.trans.__('Not shown, for drawing %1 may fetch something. ', address);
+    node.append(said, button);
     this.addWidget(new Widget({ node }));
   }
 
@@ -74,18 +80,24 @@ class Asking extends Panel implements IRenderMime.IRenderer {
   private allowed = false;
 }
 
-/** The first address under a key by which such formats name what is to be fetched. */
+const NAMING = /^(url|src|href|source|image|style|topojsonURL|geojson|patch|config|baseURL)$/i;
+
+/** The first address that is to be fetched; an expression that makes one is one. */
 export function addressIn(value: unknown): string | null {
   if (value === null || typeof value !== 'object') {
     return null;
   }
   for (const [key, inner] of Object.entries(value)) {
-    const found =
-      /^(url|src|href|source|image|style|topojsonURL|geojson)$/i.test(key) &&
-      typeof inner === 'string' &&
-      /^\s*(\w+:)?\/\/|^\s*(?!data:)\w+:\S|^\s*\.{0,2}\//.test(inner)
-        ? inner
-        : addressIn(inner);
+    let found: string | null;
+    if (typeof inner !== 'string') {
+      const made = /^(url|baseURL)$/i.test(key) && inner !== null && typeof inner === 'object';
+      found = made ? JSON.stringify(inner) : addressIn(inner);
+    } else {
+      const here = NAMING.test(key)
+        ? /^\s*(\w+:)?\/\/|^\s*(?!data:)\w+:\S|^\s*\.{0,2}\//
+        : /^\s*(\w+:)?\/\//;
+      found = key !== '$schema' && here.test(inner) ? inner : null;
+    }
     if (found !== null) {
       return found;
     }

@@ -64,17 +64,23 @@ function described(
   return renderer;
 }
 
-/** One stored output, as JupyterLab would show it untrusted. */
+/** Outputs of one cell that are drawn at first; a button shows the rest. */
+const MOST_OUTPUTS = 50;
+
+/** Stored outputs, as JupyterLab would show them untrusted; `prompted` has their numbers. */
 export function outputArea(
   outputs: readonly IOutput[],
-  rendermime: IRenderMimeRegistry
-): SimplifiedOutputArea {
+  rendermime: IRenderMimeRegistry,
+  prompted = false
+): OutputArea {
   const model = new OutputAreaModel({ values: [...outputs], trusted: false });
-  const area = new SimplifiedOutputArea({
+  const options = {
     model,
     rendermime,
-    contentFactory: OutputArea.defaultContentFactory
-  });
+    contentFactory: OutputArea.defaultContentFactory,
+    maxNumberOutputs: MOST_OUTPUTS
+  };
+  const area = prompted ? new OutputArea(options) : new SimplifiedOutputArea(options);
   area.disposed.connect(() => model.dispose());
   return area;
 }
@@ -83,11 +89,13 @@ const SOURCES = ['src', 'srcset', 'poster', 'background', 'data', 'xlink:href'];
 
 /** Takes every address out of `html` that a browser would fetch by itself. */
 export function withoutRemote(html: string): string {
-  if (!/src|poster|background|url\s*\(|commandlinker|xlink/i.test(html)) {
+  if (!/src|poster|background|style|commandlinker|xlink|<form/i.test(html)) {
     return html;
   }
   // A document of its own: nothing in it is loaded or run.
   const page = new DOMParser().parseFromString(html, 'text/html');
+  // Sent off, one without an address would load the whole page anew.
+  page.body.querySelectorAll('form').forEach(node => node.replaceWith(...node.childNodes));
   for (const node of page.body.querySelectorAll('*')) {
     node.removeAttribute('data-codesave-src');
     for (const name of SOURCES) {
@@ -102,7 +110,9 @@ export function withoutRemote(html: string): string {
         }
       }
     }
-    if (/url\s*\(/i.test(node.getAttribute('style') ?? '')) {
+    if (
+      /(url|image|image-set|src|cross-fade)\s*\(|\\/i.test(node.getAttribute('style') ?? '')
+    ) {
       node.removeAttribute('style');
     }
     for (const { name } of [...node.attributes]) {

@@ -73,9 +73,7 @@ function RunRow(props: IRowProps): JSX.Element {
   const onKeyDown = (event: React.KeyboardEvent) => {
     const todo: Record<string, () => unknown> = {
       Enter: open,
-      ' ': () => model.select(run.id, true),
-      Delete: () => commands.execute(CommandIDs.remove, { run: run.id }),
-      F2: () => commands.execute(CommandIDs.rename, { run: run.id })
+      ' ': () => model.select(run.id, true)
     };
     if (todo[event.key]) {
       event.preventDefault();

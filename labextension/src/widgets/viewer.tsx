@@ -1,6 +1,5 @@
-import type { IEditorServices } from '@jupyterlab/codeeditor';
 import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
-import { NotebookModel, StaticNotebook } from '@jupyterlab/notebook';
+import { Notification } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
@@ -8,15 +7,18 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
-import type { IExecution, SessionModel } from '../model/session';
+import { CodeSaveError } from '../client';
+import type { SessionModel } from '../model/session';
 import { runTitle } from '../model/titles';
-import type { IRunPage, IStoredFile } from '../tokens';
+import type { IOutlined, IRunPage, IStoredFile } from '../tokens';
 import { executionsOf } from './executions';
+import { saveAs } from './download';
 import { Drawn } from './drawn';
 import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
 import { showBlockedOnClick } from './rendering';
 import { RunDetails } from './rundetails';
+import { SessionCells } from './sessioncells';
 import type { Languages } from './textdiff';
 import { Timeline } from './timeline';
 import { ViewerHeader, type ViewerPage } from './viewerheader';
@@ -24,17 +26,16 @@ import { ViewerHeader, type ViewerPage } from './viewerheader';
 export interface ISessionViewerOptions {
   model: SessionModel;
   rendermime: IRenderMimeRegistry;
-  editorServices: IEditorServices;
   commands: CommandRegistry;
   trans: TranslationBundle;
-  openCopy(notebook: INotebookContent, page: IRunPage): void;
+  openCopy(notebook: INotebookContent, page: IRunPage): Promise<void>;
   openFile(model: SessionModel, file: IStoredFile): void;
   goToNotebook(path: string, cellId: string): void;
   copyCell(cell: ICell): void;
   languages: Languages;
 }
 
-/** One run: its session notebook read-only, a timeline of its executions, its files and facts. */
+/** One run: its session notebook to be read, a timeline of its executions, files and facts. */
 export class SessionViewer extends Panel {
   constructor(private options: ISessionViewerOptions) {
     super();
@@ -51,7 +52,9 @@ export class SessionViewer extends Panel {
       {
         page: () => this.page,
         show: page => this.turnTo(page),
-        openCopy: () => options.openCopy(model.notebook!, model.page!)
+        openCopy: () =>
+          this.attempt(async () => options.openCopy(await model.notebook(), model.page!)),
+        download: () => this.attempt(() => this.download())
       },
       trans
     );
@@ -63,11 +66,12 @@ export class SessionViewer extends Panel {
               executions={model.executions}
               notebook={!!model.page?.notebook}
               actions={{
-                goTo: index => void this.goTo(index),
-                goToNotebook: ({ cellId }) =>
-                  options.goToNotebook(model.page!.notebook!, cellId!),
-                copy: index => options.copyCell(model.notebook!.cells[index]),
-                compare: execution => void this.compareExecutions(execution)
+                goTo: index => this.goTo(index),
+                goToNotebook: ({ cell_id: id }) =>
+                  options.goToNotebook(model.page!.notebook!, id!),
+                copy: index =>
+                  this.attempt(async () => options.copyCell(await model.cell(index))),
+                compare: execution => this.attempt(() => this.compareExecutions(execution))
               }}
               trans={trans}
             />
@@ -94,13 +98,7 @@ export class SessionViewer extends Panel {
     this.details.addClass('codesave-RunDetails');
     this.images = ReactWidget.create(
       <UseSignal signal={model.changed}>
-        {() => (
-          <Gallery
-            cells={model.notebook?.cells ?? []}
-            goTo={index => void this.goTo(index)}
-            trans={trans}
-          />
-        )}
+        {() => <Gallery model={model} goTo={index => this.goTo(index)} trans={trans} />}
       </UseSignal>
     );
     this.images.addClass('codesave-Gallery');
@@ -124,28 +122,35 @@ export class SessionViewer extends Panel {
   }
 
   /** Scrolls the session notebook to the cell at `index`. */
-  async goTo(index: number): Promise<void> {
+  goTo(index: number): void {
     this.turnTo('session');
-    if (this.notebook) {
-      await this.notebook.scrollToItem(index, 'start');
-      const cell = this.notebook.widgets[index];
-      cell?.node.classList.add('codesave-mod-found');
-      setTimeout(() => cell?.node.classList.remove('codesave-mod-found'), 1500);
-    }
+    this.cells?.goTo(index);
   }
 
   /** Shows what changed each time the cell of `execution` ran again. */
-  private async compareExecutions({ cellId }: IExecution): Promise<void> {
+  private async compareExecutions({ cell_id: id }: IOutlined): Promise<void> {
     const { languages, model, rendermime, trans } = this.options;
-    const language = await languages.load('text/x-python');
-    const cells = model.executions
-      .filter(other => other.cellId === cellId)
-      .map(({ index }) => model.notebook!.cells[index]);
-    while (this.executions.widgets.length) {
-      this.executions.widgets[0].dispose();
+    const places = model.executions.flatMap((other, i) => (other.cell_id === id ? [i] : []));
+    const [language, ...cells] = await Promise.all([
+      languages.load(model.outline?.language ?? 'text/x-python'),
+      ...places.map(place => model.cell(place))
+    ]);
+    if (this.isDisposed) {
+      return;
     }
+    empty(this.executions);
     this.executions.addWidget(executionsOf(cells, language, rendermime, trans));
     this.turnTo('executions');
+  }
+
+  private async download(): Promise<void> {
+    const text = JSON.stringify(await this.model.notebook(), null, 1);
+    saveAs(new Blob([text], { type: 'application/x-ipynb+json' }), `${this.model.run}.ipynb`);
+  }
+
+  /** Says what went wrong with what a person asked for. */
+  private attempt(todo: () => Promise<void>): void {
+    todo().catch((error: Error) => Notification.error(error.message));
   }
 
   protected onCloseRequest(msg: Message): void {
@@ -169,7 +174,7 @@ export class SessionViewer extends Panel {
   }
 
   private onLoaded(): void {
-    const { model, trans } = this.options;
+    const { model } = this.options;
     if (this.isDisposed) {
       return;
     }
@@ -178,21 +183,25 @@ export class SessionViewer extends Panel {
       this.title.caption = runTitle(model.page);
     }
     const { state, error } = model;
-    if (state === 'ready' && model.notebook) {
-      this.showNotebook(model.notebook);
+    if (state === 'ready') {
+      this.showCells();
     } else if (error) {
-      this.clear();
-      this.session.addWidget(
-        ReactWidget.create(
-          <div className="codesave-Failure" role="alert">
-            <h2>{error.message}</h2>
-            <button className="codesave-Button" onClick={() => void model.load()}>
-              {trans.__('Try again')}
-            </button>
-          </div>
-        )
-      );
+      this.cells = null;
+      empty(this.session);
+      this.session.addWidget(ReactWidget.create(this.failure(error)));
     }
+  }
+
+  private failure(error: Error): JSX.Element {
+    return (
+      <div className="codesave-Failure" role="alert">
+        <h2>{error.message}</h2>
+        {error instanceof CodeSaveError && error.reason && <p>{error.reason}</p>}
+        <button className="codesave-Button" onClick={() => void this.model.load()}>
+          {this.options.trans.__('Try again')}
+        </button>
+      </div>
+    );
   }
 
   /** Ready is what has been drawn. */
@@ -200,40 +209,25 @@ export class SessionViewer extends Panel {
     this.node.dataset.state = this.model.state;
   }
 
-  /** Replaces the notebook; the reader stays where they were. */
-  private showNotebook(content: INotebookContent): void {
-    const top = this.notebook?.outerNode.scrollTop ?? 0;
-    this.clear();
-    const { rendermime, editorServices } = this.options;
-    const notebook = new StaticNotebook({
-      rendermime,
-      contentFactory: new StaticNotebook.ContentFactory({
-        editorFactory: options => {
-          const editor = editorServices.factoryService.newInlineEditor(options);
-          const content = options.host.querySelector('.cm-content');
-          content?.setAttribute('aria-label', this.options.trans.__('Source'));
-          content?.setAttribute('aria-readonly', 'true');
-          return editor;
-        }
-      }),
-      mimeTypeService: editorServices.mimeTypeService,
-      notebookConfig: { ...StaticNotebook.defaultNotebookConfig, windowingMode: 'full' }
-    });
-    notebook.addClass('jp-Notebook');
-    const model = new NotebookModel();
-    model.fromJSON(readOnly(content));
-    notebook.model = model;
-    notebook.disposed.connect(() => model.dispose());
-    this.notebook = notebook;
-    this.session.addWidget(notebook);
-    notebook.outerNode.scrollTop = top;
-  }
-
-  private clear(): void {
-    this.notebook = null;
-    while (this.session.widgets.length) {
-      this.session.widgets[0].dispose();
+  private showCells(): void {
+    const { languages, model, rendermime, trans } = this.options;
+    if (model.executions.length === 0) {
+      this.cells = null;
+      empty(this.session);
+      const node = document.createElement('p');
+      node.className = 'codesave-note';
+      node.textContent = trans.__(
+        'No cell was executed in this run. What it saved is listed under Details.'
+      );
+      this.session.addWidget(new Widget({ node }));
+      return;
     }
+    if (!this.cells) {
+      empty(this.session);
+      this.cells = new SessionCells(model, languages, rendermime, trans);
+      this.session.addWidget(this.cells);
+    }
+    this.cells.take();
   }
 
   private header: ViewerHeader;
@@ -243,18 +237,12 @@ export class SessionViewer extends Panel {
   private images: Widget;
   private executions = new Panel();
   private session = new Panel();
-  private notebook: StaticNotebook | null = null;
+  private cells: SessionCells | null = null;
   private page: ViewerPage = 'session';
 }
 
-/** Nothing stored is trusted and nothing in it can be typed into. */
-function readOnly(content: INotebookContent): INotebookContent {
-  return {
-    ...content,
-    cells: content.cells.map(cell => {
-      const metadata = { ...cell.metadata, editable: false, deletable: false };
-      delete metadata.trusted;
-      return { ...cell, metadata };
-    })
-  };
+function empty(panel: Panel): void {
+  while (panel.widgets.length) {
+    panel.widgets[0].dispose();
+  }
 }

@@ -5,7 +5,6 @@ import * as React from 'react';
 import { CommandIDs } from '../commands';
 import type { SessionModel } from '../model/session';
 import { runTitle } from '../model/titles';
-import { saveAs } from './download';
 import { stateWords } from './rungroup';
 
 export type ViewerPage = 'session' | 'images' | 'details' | 'executions';
@@ -14,6 +13,7 @@ export interface IViewerActions {
   page(): ViewerPage;
   show(page: ViewerPage): void;
   openCopy(): void;
+  download(): void;
 }
 
 /** Which run is looked at and what can be done with it. */
@@ -34,7 +34,7 @@ export class ViewerHeader extends ReactWidget {
 
   private content(): JSX.Element {
     const { actions, commands, model, trans } = this;
-    const { page, notebook } = model;
+    const { page } = model;
     const args = { run: model.run };
     const tab = (name: ViewerPage, label: string) => (
       <button
@@ -72,18 +72,8 @@ export class ViewerHeader extends ReactWidget {
             () => commands.execute(CommandIDs.compareWithDisk, args),
             !!page?.notebook
           )}
-          {action(trans.__('Open a copy'), actions.openCopy, !!notebook)}
-          {action(
-            trans.__('Download'),
-            () =>
-              saveAs(
-                new Blob([JSON.stringify(notebook, null, 1)], {
-                  type: 'application/x-ipynb+json'
-                }),
-                `${model.run}.ipynb`
-              ),
-            !!notebook
-          )}
+          {action(trans.__('Open a copy'), actions.openCopy, !!page)}
+          {action(trans.__('Download'), actions.download, !!page)}
         </div>
       </>
     );

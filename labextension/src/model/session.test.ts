@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { IOutlined } from '../tokens';
+import { changedCells, spent } from './session';
+
+function ran(execution: number, size = 0): IOutlined {
+  return {
+    execution,
+    cell_id: null,
+    status: 'ok',
+    prompt: execution,
+    started: '2026-11-20T14:00:00.000000Z',
+    ended: '2026-11-20T14:00:01.500000Z',
+    line: '',
+    lines: 1,
+    outputs: 0,
+    images: [],
+    size
+  };
+}
+
+test('what grew, came and went is changed', () => {
+  assert.deepEqual(changedCells([ran(1), ran(2)], [ran(1), ran(2)]), []);
+  assert.deepEqual(changedCells([ran(1), ran(2)], [ran(1), ran(2, 9), ran(3)]), [1, 2]);
+  assert.deepEqual(changedCells([ran(1), ran(2)], [ran(1)]), [1]);
+});
+
+test('the time spent is known when an execution has ended', () => {
+  assert.equal(spent(ran(1)), 1500);
+  assert.equal(spent({ ...ran(1), ended: null }), null);
+});
