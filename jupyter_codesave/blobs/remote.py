@@ -236,7 +236,12 @@ def _connect(url: str, options: dict[str, Any]) -> Any:
         )
     local = any(
         "127.0.0.1" in os.environ.get(name, "") or "localhost" in os.environ.get(name, "")
-        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURITE_BLOB_STORAGE_URL")
+        for name in (
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT",
+            "AZURITE_BLOB_STORAGE_URL",
+            "GOOGLE_SERVICE_ACCOUNT_KEY",  # a key without secrets may name its own base URL
+        )
     )
     if local:
         options = {"client_options": {"allow_http": True}, **options}

@@ -10,7 +10,7 @@ import functools
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Transaction:
         self.connection = connection
         self.memory = memory  # what queries remember between transactions, to be faster
         self.sqlite = connection.dialect.name == "sqlite"
+        self.mark = "?" if self.sqlite else "%s"  # of a value in a statement of the database's own
 
     def execute(self, statement: Any, rows: Any = None) -> Any:
         """Run a statement, once for each of `rows` when there are several."""
@@ -45,7 +46,9 @@ class Transaction:
     def upsert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows; where their primary key is there, set the other columns."""
         if rows:
-            self.execute(_upsert(table, tuple(rows[0]), self.sqlite), rows)
+            names = tuple(rows[0])
+            statement, spell = _upsert(table, names, self.connection.dialect)
+            self.connection.exec_driver_sql(statement, [spell(row) for row in rows])
 
     def walk(self) -> None:
         """Let the queries of this transaction walk an index until their page is full.
@@ -61,6 +64,14 @@ class Transaction:
         """Hold garbage collection off until this transaction ends."""
         if not self.sqlite:
             self.connection.exec_driver_sql("LOCK TABLE blobs IN ROW EXCLUSIVE MODE")
+
+    def alone(self) -> None:
+        """Hold off every writer until this transaction ends."""
+        if not self.sqlite:
+            tables = (
+                "blobs, runs, executions, versions, aliases, artifacts, series, journals, facts"
+            )
+            self.connection.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
 
     def take_blobs(self) -> None:
         """Hold off every transaction that touches blobs until this one ends."""
@@ -139,11 +150,12 @@ class Catalog:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise self._explain(error) from error
 
-    def _explain(self, error: DBAPIError) -> CodeSaveError:
-        reason = str(error.orig).strip().splitlines()[0] if str(error.orig) else "no reason given"
+    def _explain(self, error: DBAPIError | sqlite3.Error) -> CodeSaveError:
+        said = str(getattr(error, "orig", error)).strip()
+        reason = said.splitlines()[0] if said else "no reason given"
         lower = reason.lower()
         if "malformed" in lower or "not a database" in lower:
             return DamagedError(
@@ -181,15 +193,31 @@ class Catalog:
 
 
 @functools.lru_cache(maxsize=64)
-def _upsert(table: sa.Table, names: tuple[str, ...], lite: bool) -> Any:
-    # Kept: putting the statement together takes longer than running it.
-    statement: Any = sqlite.insert(table) if lite else postgresql.insert(table)
+def _upsert(
+    table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
+    """Put together a statement, and what spells a row for it.
+
+    In the database's own words: SQLAlchemy takes ten times as long over each row.
+    """
+    quote = dialect.identifier_preparer.quote
     keys = [column.name for column in table.primary_key]
-    excluded = statement.excluded
-    changes = {name: excluded[name] for name in names if name not in keys}
-    if not changes:
-        return statement.on_conflict_do_nothing(index_elements=keys)
-    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+    changes = ", ".join(f"{quote(n)} = excluded.{quote(n)}" for n in names if n not in keys)
+    mark = "?" if dialect.name == "sqlite" else "%s"
+    statement = (
+        f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))}) "
+        f"VALUES ({', '.join([mark] * len(names))}) "
+        f"ON CONFLICT ({', '.join(map(quote, keys))}) "
+        + (f"DO UPDATE SET {changes}" if changes else "DO NOTHING")
+    )
+    spellings = [
+        (name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names
+    ]
+
+    def spell(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] if each is None else each(row[name]) for name, each in spellings)
+
+    return statement, spell
 
 
 def _migrate(connection: sa.Connection) -> None:

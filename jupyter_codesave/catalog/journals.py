@@ -62,6 +62,11 @@ def purged(tx: Transaction) -> list[tuple[str, str]]:
     return [(row.run, row.session) for row in tx.execute(sa.select(_purged))]
 
 
+def is_purged(tx: Transaction, run_id: str) -> bool:
+    """Tell whether a run was purged."""
+    return tx.execute(sa.select(_purged).where(_purged.c.run == run_id)).first() is not None
+
+
 def welcome(tx: Transaction, run_id: str) -> None:
     """Let a purged run back in: somebody copies it here on purpose."""
     tx.execute(sa.delete(_purged).where(_purged.c.run == run_id))

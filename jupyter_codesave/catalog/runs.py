@@ -55,6 +55,13 @@ def put(tx: Transaction, run: Run, edited: dict[str, Any] | None, **columns: Any
     tx.upsert(_runs, [{**row, **(edited or {})}])
 
 
+def set_count(tx: Transaction, run_id: str, executions: int) -> bool:
+    """Set the number of a run's executions; False when the run is not there."""
+    statement = f"UPDATE runs SET executions = {tx.mark} WHERE id = {tx.mark}"
+    values = (executions, schema.spell_words(run_id))
+    return bool(tx.connection.exec_driver_sql(statement, values).rowcount)
+
+
 def edit(tx: Transaction, run_id: str, changes: Mapping[str, Any]) -> None:
     """Set fields by hand: what a journal says of them later does not overrule it."""
     edited = tx.execute(sa.select(_runs.c.edited).where(_runs.c.id == run_id)).scalar()

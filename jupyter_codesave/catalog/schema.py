@@ -30,6 +30,17 @@ _MARK = "\x01"
 _number = BigInteger().with_variant(Integer, "sqlite")
 
 
+def spell_words(text: str) -> str:
+    """Escape what a database cannot hold: NULs and lone surrogates."""
+    if text.isascii() and "\0" not in text and text[:1] != _MARK:
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _MARK + json.dumps(text)
+    return _MARK + json.dumps(text) if "\0" in text or text[:1] == _MARK else text
+
+
 class Words(TypeDecorator[str]):
     """Text that may hold anything a Python string may: NULs and lone surrogates are escaped.
 
@@ -41,13 +52,7 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Escape what a database cannot hold."""
-        if value is None or (value.isascii() and "\0" not in value and value[:1] != _MARK):
-            return value
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            return _MARK + json.dumps(value)
-        return _MARK + json.dumps(value) if "\0" in value or value[:1] == _MARK else value
+        return None if value is None else spell_words(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Undo the escaping."""

@@ -7,34 +7,31 @@ What is frequent, as a sample tells, is found sooner by walking from the newest 
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import UsageError
 from ..model.digest import digest_of
 from . import schema
 from .catalog import Transaction
+from .digests import picked
 from .rows import Hit, Page
 
 LONGEST = 1000  # characters of a search
 PRINTED = 4096  # characters of an execution's printed output that are indexed
 _FEW = 3000  # executions that are cheaper sorted than walked
-_BATCH = 500
+_BATCH = 200
 _RAREST = 4  # trigrams that are looked up
 _SAMPLE = 400  # texts that tell which those are
 _BEGINNING = 4000  # characters of each
 _OPERATORS = re.compile(r"[ \t]*([^\w\s])[ \t]*")
 _BLANKS = re.compile(r"[ \t]+")
 _UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
+_spelled = schema.spell_words
 _texts, _executions, _runs = schema.texts, schema.executions, schema.runs
-_IDS = sa.select(_texts.c.digest, _texts.c.id).where(
-    _texts.c.digest.in_(sa.bindparam("digests", expanding=True))
-)
 
 
 def fold(text: str) -> str:
@@ -52,35 +49,35 @@ def add_texts(tx: Transaction, texts: set[str], *, kept: bool) -> dict[str, int]
     wanted = sorted(by_digest)
     for at in range(0, len(wanted), _BATCH):
         batch = wanted[at : at + _BATCH]
-        ids = dict(_ids(tx, batch))
+        ids = _ids(tx, batch)
         new = [digest for digest in batch if digest not in ids]
         if new:
-            rows: list[dict[str, Any]] = [
-                {
-                    "digest": digest,
-                    "text": by_digest[digest] if kept else None,
-                    "folded": fold(by_digest[digest]),
-                }
-                for digest in new
-            ]
-            added = {row[0]: row[1] for row in tx.execute(_add(tx.sqlite), rows)}
-            if tx.sqlite:
-                tx.connection.exec_driver_sql(
-                    "INSERT INTO texts_trigrams(rowid, folded) VALUES (?, ?)",
-                    [(added[row["digest"]], row["folded"]) for row in rows],
-                )
-            ids |= added
-            if len(added) < len(new):  # PostgreSQL: another writer added some meanwhile
-                ids |= dict(_ids(tx, new))
+            ids |= _add(tx, {digest: by_digest[digest] for digest in new}, kept)
+            if not ids.keys() >= set(new):  # PostgreSQL: another writer added some meanwhile
+                ids |= _ids(tx, new)
         known |= {by_digest[digest]: ids[digest] for digest in batch}
     return known
 
 
-@functools.lru_cache(maxsize=2)
-def _add(lite: bool) -> Any:
-    insert: Any = sqlite.insert(_texts) if lite else postgresql.insert(_texts)
-    insert = insert.on_conflict_do_nothing(index_elements=["digest"])
-    return insert.returning(_texts.c.digest, _texts.c.id)
+def _add(tx: Transaction, texts: dict[str, str], kept: bool) -> dict[str, int]:
+    """Add texts to the table and the index; give the ids of those that were not there."""
+    names = {bytes.fromhex(digest[7:]): digest for digest in texts}
+    folded = {key: fold(texts[digest]) for key, digest in names.items()}
+    values: list[Any] = []
+    for key, digest in names.items():
+        values += [key, _spelled(texts[digest]) if kept else None, folded[key]]
+    row = f"({tx.mark}, {tx.mark}, {tx.mark})"
+    statement = (
+        f"INSERT INTO texts (digest, text, folded) VALUES {', '.join([row] * len(names))} "
+        "ON CONFLICT (digest) DO NOTHING RETURNING digest, id"
+    )
+    added = tx.connection.exec_driver_sql(statement, tuple(values)).fetchall()
+    if tx.sqlite and added:
+        tx.connection.exec_driver_sql(
+            "INSERT INTO texts_trigrams(rowid, folded) VALUES (?, ?)",
+            [(number, folded[key]) for key, number in added],
+        )
+    return {names[bytes(key)]: number for key, number in added}
 
 
 def drop_unused_texts(tx: Transaction, among: Iterable[int]) -> None:
@@ -238,5 +235,10 @@ def _position(cursor: str | None) -> _Position | None:
         raise UsageError(f"{cursor!r} is no cursor; give back the `next` of a page") from None
 
 
-def _ids(tx: Transaction, digests: Iterable[str]) -> list[tuple[str, int]]:
-    return [(row[0], row[1]) for row in tx.execute(_IDS, {"digests": list(digests)})]
+def _ids(tx: Transaction, digests: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for names, which, values in picked(tx, digests):
+        statement = "SELECT digest, id FROM texts WHERE digest " + which
+        rows = tx.connection.exec_driver_sql(statement, values)
+        found.update((names[bytes(row[0])], row[1]) for row in rows)
+    return found

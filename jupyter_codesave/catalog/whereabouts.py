@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from . import schema
 from .catalog import Transaction
+from .digests import batches, picked
 from .rows import Whereabouts
 
 _blobs, _packs, _parts = schema.blobs, schema.packs, schema.parts
-_BATCH = 2000
 
 
 class Placed(NamedTuple):
@@ -29,7 +29,7 @@ def touch(tx: Transaction, digests: Iterable[str], now: float) -> set[str]:
     """Make blobs young; name those whose bytes are there."""
     there: set[str] = set()
     head = f"UPDATE blobs SET touched = {float(now)!r} WHERE digest "
-    for names, which, values in _picked(tx, digests):
+    for names, which, values in picked(tx, digests):
         statement = head + which + " RETURNING digest, stored"
         rows = tx.connection.exec_driver_sql(statement, values).fetchall()
         there.update(names[bytes(row[0])] for row in rows if row[1] is not None)
@@ -39,7 +39,7 @@ def touch(tx: Transaction, digests: Iterable[str], now: float) -> set[str]:
 def known(tx: Transaction, digests: Iterable[str]) -> set[str]:
     """Name those of `digests` whose bytes are there."""
     there: set[str] = set()
-    for batch in _batches(digests):
+    for batch in batches(digests):
         there |= _there(tx, batch)
     return there
 
@@ -87,7 +87,7 @@ def locate(tx: Transaction, digests: Iterable[str]) -> dict[str, Whereabouts]:
     found: dict[str, Whereabouts] = {}
     head = "SELECT blobs.digest, blobs.size, stored, packs.digest, place FROM blobs "
     head += "LEFT JOIN packs ON packs.id = blobs.pack WHERE stored IS NOT NULL AND blobs.digest "
-    for names, which, values in _picked(tx, digests):
+    for names, which, values in picked(tx, digests):
         for key, size, stored, pack, place in tx.connection.exec_driver_sql(head + which, values):
             digest = names[bytes(key)]
             where = None if pack is None else "sha256:" + bytes(pack).hex()
@@ -123,7 +123,7 @@ def leanings(tx: Transaction) -> dict[str, list[str]]:
 def parts_of(tx: Transaction, wholes: Iterable[str]) -> set[str]:
     """Name the blobs that some blobs lean on."""
     found: set[str] = set()
-    for batch in _batches(wholes):
+    for batch in batches(wholes):
         query = sa.select(_parts.c.part).where(_parts.c.whole.in_(batch))
         found.update(tx.execute(query).scalars())
     return found
@@ -141,7 +141,7 @@ def condemn(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> li
     said of: whoever wants one of them from now on stores it again.
     """
     condemned: list[str] = []
-    for batch in _batches(digests):
+    for batch in batches(digests):
         query = sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))
         if cutoff is not None:
             whole = _blobs.alias("whole")
@@ -160,7 +160,7 @@ def condemn(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> li
 def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[str]:
     """Remove the rows of condemned blobs that nobody has wanted since; name them."""
     gone: list[str] = []
-    for batch in _batches(digests):
+    for batch in batches(digests):
         query = sa.select(_blobs.c.digest)
         query = query.where(_blobs.c.digest.in_(batch), _blobs.c.stored.is_(None))
         if cutoff is not None:
@@ -175,7 +175,7 @@ def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[
 def rows_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
     """Name those of `digests` that have a row, whether their bytes are there or not."""
     found: set[str] = set()
-    for batch in _batches(digests):
+    for batch in batches(digests):
         found.update(
             tx.execute(sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))).scalars()
         )
@@ -185,7 +185,7 @@ def rows_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
 def packs_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
     """Name those of `digests` that are packs the catalog knows."""
     found: set[str] = set()
-    for batch in _batches(digests):
+    for batch in batches(digests):
         found.update(
             tx.execute(sa.select(_packs.c.digest).where(_packs.c.digest.in_(batch))).scalars()
         )
@@ -199,7 +199,7 @@ def drop_pack(tx: Transaction, pack: str) -> None:
 
 def lost(tx: Transaction, digests: Iterable[str]) -> None:
     """Note that bytes are damaged or missing, so that putting them again mends it."""
-    for batch in _batches(digests):
+    for batch in batches(digests):
         changes = {"stored": None, "pack": None, "place": None}
         tx.execute(sa.update(_blobs).where(_blobs.c.digest.in_(batch)).values(changes))
 
@@ -237,25 +237,3 @@ def _there(tx: Transaction, batch: list[str]) -> set[str]:
     query = sa.select(_blobs.c.digest)
     query = query.where(_blobs.c.digest.in_(batch), _blobs.c.stored.is_not(None))
     return set(tx.execute(query).scalars())
-
-
-def _picked(
-    tx: Transaction, digests: Iterable[str]
-) -> Iterator[tuple[dict[Any, str], str, tuple[Any, ...]]]:
-    """Pick digests in the database's own words: 10,000 pass here at a time.
-
-    Gives, batch by batch, what each is called here, the condition, and the values it takes.
-    """
-    for batch in _batches(digests):
-        names: dict[Any, str] = {bytes.fromhex(digest[7:]): digest for digest in batch}
-        if tx.sqlite:
-            yield names, f"IN ({','.join('?' * len(names))})", tuple(names)
-        else:
-            yield names, "= ANY(%s)", (list(names),)
-
-
-def _batches(digests: Iterable[str]) -> Iterator[list[str]]:
-    # Sorted, so that no two transactions wait for each other's rows.
-    whole = sorted(set(digests))
-    for at in range(0, len(whole), _BATCH):
-        yield whole[at : at + _BATCH]

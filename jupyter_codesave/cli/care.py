@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from .output import add_json, bytes_text, complain, opened, print_json, progress
+
+if TYPE_CHECKING:
+    from ..store import Store
 
 
 def add(commands: Any) -> None:
@@ -24,7 +27,10 @@ def add(commands: Any) -> None:
     command = commands.add_parser("rebuild", help="make the catalog anew from the blobs alone")
     command.set_defaults(command=rebuild)
 
-    command = commands.add_parser("gc", help="remove what no run or version names")
+    command = commands.add_parser(
+        "gc", help="remove what no run or version names; keep within budget and retention"
+    )
+    _add_shared(command)
     command.set_defaults(command=gc)
 
     command = commands.add_parser("purge", help="remove runs for good; nothing of them is left")
@@ -32,6 +38,7 @@ def add(commands: Any) -> None:
     command.add_argument("--notebook", metavar="P", help="every run of this notebook")
     command.add_argument("--project", metavar="P", help="every run of this project")
     command.add_argument("--all", action="store_true", help="every run")
+    _add_shared(command)
     command.set_defaults(command=purge)
 
     command = commands.add_parser(
@@ -48,6 +55,8 @@ def ingest(_: argparse.Namespace) -> None:
     """Ingest what waits."""
     with opened(ingest_first=False) as ingest_:
         changes = ingest_.all(progress=progress("ingesting"), on_error=complain)
+        if (tending := ingest_.tend()) is not None:
+            tending.join()
     runs = {change.run.id for change in changes}
     print(f"{len(runs)} runs brought up to date")
 
@@ -75,9 +84,10 @@ def rebuild(_: argparse.Namespace) -> None:
     print(", ".join(f"{count} {name}" for name, count in found.items()))
 
 
-def gc(_: argparse.Namespace) -> None:
+def gc(arguments: argparse.Namespace) -> None:
     """Collect garbage."""
     with opened() as ingest_:
+        _ask_for_shared(ingest_.store, arguments)
         found = ingest_.store.gc()
     print(", ".join(f"{count} {name}" for name, count in found.items()))
 
@@ -91,6 +101,7 @@ def purge(arguments: argparse.Namespace) -> None:
         raise UsageError("say what to purge: RUN, --notebook P, --project P or --all")
     notebook = os.path.abspath(arguments.notebook) if arguments.notebook else None
     with opened() as ingest_:
+        _ask_for_shared(ingest_.store, arguments)
         before = ingest_.store.size()
         found = ingest_.store.purge(
             runs=[find_run(ingest_, reference).id for reference in arguments.run],
@@ -100,6 +111,22 @@ def purge(arguments: argparse.Namespace) -> None:
         )
         freed = before - ingest_.store.size()
     print(f"{found.get('runs', 0)} runs purged, {bytes_text(max(freed, 0))} freed")
+    if found["waiting"]:
+        print(f"{found['waiting']} journals go when their sessions end")
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--shared", action="store_true", help="also of a store that others use: its administrator's"
+    )
+
+
+def _ask_for_shared(store: Store, arguments: argparse.Namespace) -> None:
+    if store.is_team and not arguments.shared:
+        raise UsageError(
+            f"this store is shared ({store.catalog.name}): what goes there goes for everybody; "
+            "if you are its administrator, say --shared"
+        )
 
 
 def copy(arguments: argparse.Namespace) -> None:

@@ -52,6 +52,9 @@ def status(arguments: argparse.Namespace) -> None:
             "dir": str(data_dir()),
             "size": ingest.store.size(),
             "budget": ingest.store.budget(),
+            "retention_days": settings["retention_days"].value,
+            "shared": ingest.store.is_team,
+            "notes": ingest.store.explain(),
             "waiting": len(ingest.waiting()),
             "recording": ingest.sessions(),
             "settings": {
@@ -67,10 +70,13 @@ def status(arguments: argparse.Namespace) -> None:
             ("capture", f"{capture.value} ({capture.source})"),
             ("automatic", f"{'on' if automatic.value else 'off'} ({automatic.source})"),
             ("folder", found["dir"]),
-            ("size", f"{bytes_text(found['size'])} of {bytes_text(found['budget'])}"),
+            ("size", _size(found["size"], found["budget"])),
+            ("retention", _retention(found["retention_days"])),
             ("waiting", f"{found['waiting']} journals"),
         ]
     )
+    for note in found["notes"]:
+        print(f"  note: {note}")
     for session in found["recording"]:
         by = "recorded in the kernel"
         if session["by"] == "server":
@@ -82,6 +88,16 @@ def status(arguments: argparse.Namespace) -> None:
     for name, setting in found["settings"].items():
         locked = ", locked" if setting["locked"] else ""
         print(f"  {name} = {json.dumps(setting['value'])}  ({setting['source']}{locked})")
+
+
+def _size(size: int, budget: int | None) -> str:
+    if budget is None:
+        return f"{bytes_text(size)}, no limit"
+    return f"{bytes_text(size)} of {bytes_text(budget)}, then the oldest outputs go"
+
+
+def _retention(days: int) -> str:
+    return f"outputs go after {days} days, sources stay" if days else "nothing goes by age"
 
 
 def on(_: argparse.Namespace) -> None:

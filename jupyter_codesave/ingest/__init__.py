@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
-from ..errors import CodeSaveError, DamagedError, NotFoundError
+from ..errors import CodeSaveError, DamagedError, NotFoundError, UnavailableError
 from ..journal import events
 from ..journal.notebook import dump_notebook
 from ..model.artifact import SESSION_NOTEBOOK
@@ -36,6 +37,7 @@ class Ingest:
         self.journals = store.folder / "journal"
         self.spool = LocalBlobs(store.folder / "spool")
         self._live: dict[Path, SessionIngest] = {}
+        self._tending: threading.Thread | None = None
 
     def waiting(self) -> list[Path]:
         """Name the journals that hold what the store does not have, or that a dead writer left.
@@ -61,7 +63,7 @@ class Ingest:
         changes = []
         for path in progress(self.waiting()):
             try:
-                changes += self.step(path)
+                changes += self._take(path, commit=False)
             except CodeSaveError as error:
                 if on_error is not None:
                     on_error(path, error)
@@ -90,29 +92,21 @@ class Ingest:
     def step(self, path: Path, *, commit: bool = False) -> list[Change]:
         """Ingest one journal up to its present end; `commit` makes versions of running runs.
 
-        Raises UnavailableError for a journal of a newer version and DamagedError for a file that
-        is no journal; both stay where they are.
+        Raises UnavailableError for a journal of a newer version, or when it cannot be read or
+        written from, and DamagedError for a file that is no journal; they stay where they are.
+        When a session is over, garbage is collected in the background (`tend`).
         """
-        with locked(path):
-            if not path.exists():
-                return self._sealed_elsewhere(path)
-            journal = self._live.get(path)
-            if journal is None:
-                journal = self._live[path] = SessionIngest(path, self.store, self.spool)
-            try:
-                changes = journal.step(commit)
-            except Exception as error:
-                fault = getattr(error, "orig", error)  # what a statement of SQL failed of
-                if not isinstance(fault, (AttributeError, LookupError, TypeError, ValueError)):
-                    raise
-                del self._live[path]
-                raise DamagedError(
-                    f"the journal {path} says what cannot be taken in ({fault!r}); it stays there: "
-                    "move it away to be asked no more, or report it with the file"
-                ) from error
-            if journal.over and journal.seal():
-                del self._live[path]
+        changes = self._take(path, commit)
+        if not path.exists():
+            self.tend()
         return changes
+
+    def tend(self) -> threading.Thread | None:
+        """Collect garbage in the background, once a day; for processes that live on."""
+        if (self._tending is None or not self._tending.is_alive()) and self.store.needs_gc():
+            self._tending = threading.Thread(target=self._collect, name="codesave-gc", daemon=True)
+            self._tending.start()
+        return self._tending
 
     def session_notebook(self, run: Run) -> bytes:
         """Give the run's session notebook: its present state while the run is running."""
@@ -204,6 +198,45 @@ class Ingest:
 
         return Code(reference, kind, title, manifest.entries, read_stored, run)
 
+    def _take(self, path: Path, commit: bool) -> list[Change]:
+        try:
+            with locked(path):
+                if not path.exists():
+                    return self._sealed_elsewhere(path)
+                return self._step(path, commit)
+        except OSError as error:
+            raise UnavailableError(
+                f"the journal {path} cannot be brought in ({error.strerror or error}); it stays "
+                "there: make room, or mend the permissions of the data folder"
+            ) from error
+
+    def _step(self, path: Path, commit: bool) -> list[Change]:
+        journal = self._live.get(path)
+        if journal is None:
+            journal = self._live[path] = SessionIngest(path, self.store, self.spool)
+        try:
+            changes = journal.step(commit)
+        except Exception as error:
+            fault = getattr(error, "orig", error)  # what a statement of SQL failed of
+            if not isinstance(fault, (AttributeError, LookupError, TypeError, ValueError)):
+                raise
+            del self._live[path]
+            raise DamagedError(
+                f"the journal {path} says what cannot be taken in ({fault!r}); it stays there: "
+                "move it away to be asked no more, or report it with the file"
+            ) from error
+        if journal.over and journal.seal():
+            del self._live[path]
+        return changes
+
+    def _collect(self) -> None:
+        # A store of its own: writers and readers of this process go on meanwhile.
+        try:
+            with Store.open(self.store.folder, self.store.settings) as store:
+                store.gc()
+        except (CodeSaveError, OSError):
+            pass  # tomorrow, then; `jupyter codesave gc` tells what is wrong
+
     def _sealed_elsewhere(self, path: Path) -> list[Change]:
         """Another process brought the end of a journal in: tell it here, too."""
         journal = self._live.pop(path, None)
@@ -218,5 +251,5 @@ class Ingest:
         path = self.journals / (run.session + events.SUFFIX)
         with contextlib.suppress(CodeSaveError):
             if path in self._live or path.exists():
-                self.step(path)
+                self._take(path, commit=False)
         return self._live.get(path)

@@ -5,30 +5,47 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
-from ..errors import CodeSaveError
+from ..errors import CodeSaveError, NotFoundError
 from ..journal import events
 from ..journal.erase import erase
-from ..journal.notebook import Fold, FoldedRun, Output, dump_notebook, dump_outputs
+from ..journal.notebook import (
+    Fold,
+    FoldedExecution,
+    FoldedRun,
+    Output,
+    dump_notebook,
+    dump_outputs,
+)
 from ..journal.reader import read
 from ..journal.tail import read_tail
-from ..model.artifact import SESSION_NOTEBOOK
+from ..model.artifact import CODE, SESSION_NOTEBOOK, is_name
 from ..model.manifest import FILE, Entry, Manifest
 from ..model.run import EndedBy, Run, State
-from ..settings import read_control, renamed
+from ..settings import renamed
 from ..store import JournalState, Store
-from .filter import blank_skipped, keep
+from .files import (
+    code_of,
+    entries_of,
+    missing_of,
+    notebook_copy,
+    requirements_of,
+    reread,
+    take_watched,
+    timestamp,
+)
+from .filter import keep
 from .liveness import is_alive
+from .series import project_of
+from .series import series_path as series_path
 
-_LATE = 60.0  # seconds after its end in which a run's notebook file is saved (`jupyter execute`)
 _SMALL = 64 << 10  # characters; outputs below this stay in memory while a session lives
 
 
@@ -40,8 +57,25 @@ class Change:
     action: Literal["started", "updated", "finished"]
 
 
+@dataclass
+class Standing:
+    """What of a run is in the store already."""
+
+    is_new: bool  # nothing of it
+    done: bool = False  # nothing more of it will be written
+    counted: int = 0  # executions in its newest version
+    versioned: float = 0  # when that was made (epoch, s)
+    logged: int = 0  # offset up to which its artifacts are versions
+    held: set[str] = field(default_factory=set)  # digests of saved files that were taken
+    lost: set[str] = field(default_factory=set)  # digests of files that nobody has
+
+
 class SessionIngest:
-    """One journal on its way: its fold, what of it is written, and which runs have ended."""
+    """One journal on its way. A step costs what changed since the last one, not what was before.
+
+    What a run's code holds stays in the spool until a version names it: nothing in the store would
+    keep it from being collected.
+    """
 
     def __init__(self, path: Path, store: Store, spool: LocalBlobs) -> None:
         self.path, self.store, self.spool = path, store, spool
@@ -49,53 +83,52 @@ class SessionIngest:
         self._away = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115
         self.fold = Fold(self._load)
         self.over = False
-        self._done: set[str] = set()  # runs whose last version is made
-        self._counts: dict[str, int] = {}  # executions in the newest version of a run
-        self._versioned: dict[str, float] = {}
-        self._marks: dict[str, tuple[int, int]] = {}
+        self._tailed = False
+        self._standings: dict[str, Standing] = {}
+        self._dropped: set[str] = set()
 
     def step(self, commit: bool) -> list[Change]:
         fold = self.fold
         before = fold.offset
-        known = set(fold.runs)
         alive = is_alive(self.path)
         for item in read(self.path, fold.offset, fold.sequence):
             fold.feed(item)
-        if not alive:
+        if not alive and not self._tailed:
             fold.feed_tail(read_tail(self.path.with_suffix(".tail")))
+            self._tailed = True
         self.over = fold.session_end is not None or not alive
         if fold.forgotten:
             erase(self.path, fold.forgotten)
-        if fold.offset == before and not self.over and not commit:
+        waits = fold.changed or fold.touched or fold.forgotten
+        if fold.offset == before and not waits and not self.over and not commit:
             return []
-        touched = {cell.run for key in fold.changed if (cell := fold.executions.get(key))}
-        touched |= {run for run, _ in fold.forgotten.values()}
-        touched |= {
-            run.id for run in fold.runs.values() if self._mark(run) != self._marks.get(run.id)
-        }
         for run_id, number in fold.forgotten.values():
             self.store.forget(run_id, [number])
+            fold.touched.add(run_id)
         fold.forgotten.clear()
-        changes = []
-        for folded in fold.runs.values():
-            if folded.dropped and folded.id in self._marks:
-                self.store.delete(folded.id)  # it was written before init() took its only cell
-                del self._marks[folded.id]
-            fresh = folded.id in touched or self.over or commit
-            empty = not folded.keys and not folded.fields.get("explicit")
-            if fresh and folded.id not in self._done and not folded.dropped and not empty:
-                changes.append(self._write(folded, commit, folded.id not in known))
-        if not changes:
+        changed = self._changed()
+        moved = changed.keys() | fold.touched
+        wanted = [run for run in fold.runs.values() if self.over or commit or run.id in moved]
+        changes: list[Change | None] = [None]
+        for at, folded in enumerate(wanted, 1):
+            # Only the last write says how far the journal is in: it is in with all its runs.
+            state = self._state() if at == len(wanted) else None
+            changes.append(self._bring(folded, changed.get(folded.id, []), commit, state))
+        if changes[-1] is None:
             self.store.write(journal=self._state())
         fold.changed.clear()
-        return changes
+        fold.touched.clear()
+        return [change for change in changes if change is not None]
 
     def seal(self) -> bool:
         """Keep the finished journal as a blob and remove the file; False while it must wait."""
-        if self.fold.offset < self.path.stat().st_size and is_alive(self.path):
+        size = self.path.stat().st_size
+        if self.fold.offset < size and (is_alive(self.path) or self._goes_on()):
             return False
         digest = self.store.seal(self.path.stem, self.path)
         self.store.write(journal=self._state(digest))
+        if not digest:
+            self.store.forsake(self.path)
         for path in (self.path, self.path.with_suffix(".tail")):
             path.unlink(missing_ok=True)
         self._away.close()
@@ -104,65 +137,164 @@ class SessionIngest:
     def unfinished(self) -> list[str]:
         """Name the runs whose end was not written here."""
         return [
-            run.id
-            for run in self.fold.runs.values()
-            if run.id not in self._done and not run.dropped and run.id in self._marks
+            run_id
+            for run_id, standing in self._standings.items()
+            if not standing.done and run_id not in self._dropped
         ]
 
     def tree(self, run_id: str) -> dict[str, bytes]:
         """Give the files of a run as they are now, its session notebook built from the fold."""
         folded = self.fold.runs[run_id]
         files = {SESSION_NOTEBOOK: keep(dump_notebook(self.fold.notebook(run_id)))}
-        if (copy := self._notebook_copy(folded)) is not None:
+        _, _, ended, _ = self._ending(folded)
+        if copy := notebook_copy(self.fold, folded, self._notebook(folded), ended):
             files.setdefault(*copy)
-        for path, entry in self._entries(folded).items():
+        for path, entry in code_of(folded).items():
             with contextlib.suppress(CodeSaveError):
-                files.setdefault(path, self.store.get(entry.digest))
-        if (requirements := _requirements(folded.environment)) is not None:
+                files.setdefault(path, self.store.get_spooled(self.spool, entry.digest))
+        if (requirements := requirements_of(folded.environment)) is not None:
             files.setdefault("requirements.txt", requirements)
         return files
 
     # -- writing --------------------------------------------------------------------------------
 
-    def _write(self, folded: FoldedRun, commit: bool, is_new: bool) -> Change:
+    def _changed(self) -> dict[str, list[FoldedExecution]]:
+        """Group the executions that changed by their runs."""
+        found: dict[str, list[FoldedExecution]] = {}
+        for key in self.fold.changed:
+            cell = self.fold.executions.get(key)
+            if cell is not None and cell.run is not None and cell.recorded:
+                found.setdefault(cell.run, []).append(cell)
+        for cells in found.values():
+            cells.sort(key=lambda cell: cell.number)
+        return found
+
+    def _bring(
+        self,
+        folded: FoldedRun,
+        cells: list[FoldedExecution],
+        commit: bool,
+        journal: JournalState | None,
+    ) -> Change | None:
+        """Bring a run up to date in the store; None when nothing of it is to be written."""
+        if folded.dropped:
+            self._take_back(folded.id)
+            return None
+        if not folded.keys and not folded.fields.get("explicit"):
+            return None
+        standing = self._standings.get(folded.id)
+        if standing is None:
+            standing = self._standings[folded.id] = self._standing(folded)
+        if standing.done:
+            return None
         run = self._run(folded)
         ended = run.state != "running"
-        rows = [
-            self.fold.execution(cell.key)
-            for cell in self.fold.listed(folded.id)
-            if cell.key in self.fold.changed
-        ]
+        logged = self._logged(folded, standing)
+        own = any(artifact.get("own") for artifact in logged)
+        due = ended or commit or own or self._due(folded, standing)
+        facts = due or standing.is_new or folded.id in self.fold.touched
+        if facts and self.store.is_purged(run.id):
+            return None
         if ended:
-            self._take_watched(folded)
-        lost = self._adopt(folded)
-        manifests: dict[str, Manifest] = {}
-        if ended or commit or self._due(folded):
-            if manifest := self._manifest(folded, lost):
-                path = run.notebook or run.program
-                series = series_path(self.store.folder, path) if path else run.name
-                manifests[self.store.artifact_for(run.project, series)] = manifest
-            self._versioned[folded.id] = datetime.now(timezone.utc).timestamp()
-            self._counts[folded.id] = len(folded.keys)
-        for name, artifact in folded.artifacts.items():
-            if not artifact.get("own") and artifact.get("type") == "code":
-                entries = _manifest_entries(artifact.get("files", ()), lost)
-                if entries:
-                    manifests[name] = Manifest(entries)
+            take_watched(self.store, self.fold, folded)
+        if facts:
+            self._adopt_saved(folded, standing)
+        manifests = self._logged_manifests(logged, standing)
+        if due and (manifest := self._manifest(folded, run, standing)):
+            path = run.notebook or run.program
+            series = series_path(self.store.folder, path) if path else run.name
+            manifests[self.store.artifact_for(run.project, series)] = manifest
         self.store.write(
             run=run,
-            executions=rows,
-            files=_manifest_entries(folded.files.values(), lost),
-            missing=[*folded.missing.items(), *((path, "not stored") for path in lost)],
-            journal=self._state(),
+            executions=[self.fold.execution(cell.key) for cell in cells],
+            files=_without(entries_of(folded.files.values()), standing.lost) if facts else None,
+            missing=missing_of(folded, standing.lost) if facts else (),
             commit=manifests,
+            journal=journal,
         )
-        for cell in self.fold.listed(folded.id):
-            if cell.key in self.fold.changed and cell.ended and cell.stored is None:
-                self._put_away(cell.key)
-        self._marks[folded.id] = self._mark(folded)
-        if ended:
-            self._done.add(folded.id)
-        return Change(run, "finished" if ended else "started" if is_new else "updated")
+        for cell in cells:
+            if cell.ended and cell.stored is None:
+                self._put_away(cell)
+        action: Literal["started", "updated", "finished"] = (
+            "finished" if ended else "started" if standing.is_new else "updated"
+        )
+        standing.is_new, standing.done, standing.logged = False, ended, self.fold.offset
+        if due:
+            standing.counted = len(folded.keys)
+            standing.versioned = _now()
+        return Change(run, action)
+
+    def _standing(self, folded: FoldedRun) -> Standing:
+        """Ask the store what another process, or an earlier one, wrote of a run."""
+        standing = Standing(True, versioned=timestamp(folded.started))
+        state = self.store.journal_state(self.path.stem)
+        with contextlib.suppress(NotFoundError):
+            run = self.store.run(folded.id)
+            standing.is_new = False
+            # Its last version was made then: what is on the disk today is not the run's any more.
+            seen = state is not None and (folded.end_at or self.fold.offset) <= state.offset
+            standing.done = run.state != "running" and seen
+        return standing
+
+    def _logged(self, folded: FoldedRun, standing: Standing) -> list[dict[str, Any]]:
+        """Give the artifacts that were logged since the last step, whoever did that."""
+        fresh = [each for each in folded.artifacts.values() if each["at"] > standing.logged]
+        if fresh:
+            state = self.store.journal_state(self.path.stem)
+            fresh = [each for each in fresh if state is None or each["at"] > state.offset]
+        return fresh
+
+    def _logged_manifests(
+        self, logged: list[dict[str, Any]], standing: Standing
+    ) -> dict[str, Manifest]:
+        manifests = {}
+        for artifact in logged:
+            name = artifact["name"]
+            if artifact.get("own") or artifact.get("type") != CODE or not is_name(name):
+                continue
+            entries = entries_of(artifact.get("files", ()))
+            self._adopt({entry.digest for entry in entries.values()}, standing)
+            if entries := _without(entries, standing.lost):
+                manifests[name] = Manifest(entries)
+        return manifests
+
+    def _adopt_saved(self, folded: FoldedRun, standing: Standing) -> None:
+        """Take the saved files that are new, from the spool or where they were saved from."""
+        saved = entries_of(folded.files.values())
+        fresh = {entry.digest for entry in saved.values()} - standing.held
+        self._adopt(fresh, standing)
+        for file in folded.files.values():
+            source, digest = str(file.get("source") or ""), str(file.get("digest"))
+            if digest in standing.lost and source and reread(self.store, source, digest):
+                standing.lost.discard(digest)
+        standing.held = {entry.digest for entry in saved.values()} - standing.lost
+
+    def _adopt(self, digests: set[str], standing: Standing) -> None:
+        if digests:
+            standing.lost.difference_update(digests)
+            standing.lost.update(self.store.adopt(self.spool, digests))
+
+    def _take_back(self, run_id: str) -> None:
+        """Take back a run that was written before init() took its only cell."""
+        if run_id not in self._dropped:
+            self.store.take_back(run_id)
+            self._dropped.add(run_id)
+
+    def _manifest(self, folded: FoldedRun, run: Run, standing: Standing) -> Manifest | None:
+        entries = code_of(folded)
+        self._adopt({entry.digest for entry in entries.values()}, standing)
+        entries = _without(entries, standing.lost)
+        made: dict[str, bytes] = {}
+        if folded.keys:
+            made[SESSION_NOTEBOOK] = keep(dump_notebook(self.fold.notebook(folded.id)))
+        if copy := notebook_copy(self.fold, folded, run.notebook, run.ended):
+            made.setdefault(*copy)
+        if (requirements := requirements_of(folded.environment)) is not None:
+            made.setdefault("requirements.txt", requirements)
+        for path, data in made.items():
+            if path not in entries or path == SESSION_NOTEBOOK:
+                entries[path] = Entry(self.store.put(data), len(data), FILE)
+        return Manifest(entries) if entries else None
 
     def _run(self, folded: FoldedRun) -> Run:
         fields, session = folded.fields, self.fold.session
@@ -172,7 +304,7 @@ class SessionIngest:
         return Run(
             id=folded.id,
             name=fields.get("name") or (Path(where).name if where else session.get("kind", "run")),
-            project=fields.get("project") or _project(where or fields.get("cwd")),
+            project=fields.get("project") or project_of(where or fields.get("cwd")),
             kind=session.get("kind", "kernel"),
             session=session.get("session") or self.path.stem,
             started=folded.started,
@@ -182,7 +314,7 @@ class SessionIngest:
             notebook=notebook,
             program=program,
             kernel_id=session.get("kernel_id"),
-            executions=len(self.fold.listed(folded.id)),
+            executions=folded.recorded,
             tags=tuple(fields.get("tags") or ()),
             notes=fields.get("notes"),
             error=error,
@@ -201,7 +333,7 @@ class SessionIngest:
         notebook = folded.fields.get("notebook")
         if not notebook:
             return None
-        return renamed(self.store.folder, notebook, _timestamp(folded.started))
+        return renamed(self.store.folder, notebook, timestamp(folded.started))
 
     def _ending(self, folded: FoldedRun) -> tuple[State, EndedBy | None, str | None, str | None]:
         end, time = folded.end, folded.ended
@@ -216,103 +348,11 @@ class SessionIngest:
         crashed = ended_by in ("error", "killed") or bool(end.get("exit_code"))
         return "crashed" if crashed else "finished", ended_by, time, end.get("error")
 
-    def _due(self, folded: FoldedRun) -> bool:
-        settings = self.store.settings
-        if self._counts.get(folded.id, 0) >= len(folded.keys):
+    def _due(self, folded: FoldedRun, standing: Standing) -> bool:
+        """Tell whether a running run has gone on long enough for another version."""
+        if standing.counted >= len(folded.keys):
             return False
-        since = self._versioned.setdefault(folded.id, _timestamp(folded.started))
-        now = datetime.now(timezone.utc).timestamp()
-        return bool(now - since >= settings["version_interval"].value)
-
-    def _manifest(self, folded: FoldedRun, lost: set[str]) -> Manifest | None:
-        entries = {path: e for path, e in self._entries(folded).items() if path not in lost}
-        made: dict[str, bytes] = {}
-        if folded.keys:
-            made[SESSION_NOTEBOOK] = keep(dump_notebook(self.fold.notebook(folded.id)))
-        if (copy := self._notebook_copy(folded)) is not None:
-            made[copy[0]] = copy[1]
-        if (requirements := _requirements(folded.environment)) is not None:
-            made["requirements.txt"] = requirements
-        for path, data in made.items():
-            if path not in entries or path == SESSION_NOTEBOOK:
-                entries[path] = Entry(self.store.put(data), len(data), FILE)
-        return Manifest(entries) if entries else None
-
-    def _entries(self, folded: FoldedRun) -> dict[str, Entry]:
-        """Give the files of the code artifact that the kernel put into the spool."""
-        entries = _manifest_entries(folded.code.values(), ())
-        for artifact in folded.artifacts.values():
-            if artifact.get("own"):
-                entries |= _manifest_entries(artifact.get("files", ()), ())
-        if patch := folded.git.get("patch"):
-            entries["diff.patch"] = Entry(patch, int(folded.git.get("patch_size", 0)), FILE)
-        return entries
-
-    def _adopt(self, folded: FoldedRun) -> set[str]:
-        """Bring what the run's records name from the spool into the store; name what is missing."""
-        wanted: dict[str, list[str]] = {}
-        named = {**self._entries(folded), **_manifest_entries(folded.files.values(), ())}
-        for artifact in folded.artifacts.values():
-            named |= _manifest_entries(artifact.get("files", ()), ())
-        for path, entry in named.items():
-            wanted.setdefault(entry.digest, []).append(path)
-        if not wanted:
-            return set()
-        missing = self.store.adopt(self.spool, wanted)
-        for digest in list(missing):
-            for source in (f.get("source") for f in folded.files.values() if f["digest"] == digest):
-                if source and _reread(self.store, source, digest):
-                    missing.remove(digest)
-                    break
-        return {path for digest in missing for path in wanted[digest]}
-
-    def _take_watched(self, folded: FoldedRun) -> None:
-        """Take files that nobody was left to take, unless they were changed after the session."""
-        for path, watch in folded.watched.items():
-            under = path + "/"
-            known = any(file == path or file.startswith(under) for file in folded.files)
-            if known or path in folded.missing or self.fold.session_end is not None:
-                continue
-            source = Path(str(watch.get("source")))
-            targets = sorted(source.rglob("*")) if source.is_dir() else [source]
-            for target in targets:
-                name = path if target == source else under + target.relative_to(source).as_posix()
-                try:
-                    if target.is_dir() or not self._is_in_its_place(target):
-                        continue
-                    if target.stat().st_mtime_ns > self.fold.last_ns:
-                        folded.missing[name] = "changed after the run"
-                        continue
-                    digest, size = self.store.put_file(target)
-                except OSError as error:
-                    folded.missing[name] = error.strerror or str(error)
-                    continue
-                folded.files[name] = {"path": name, "digest": digest, "size": size}
-
-    def _is_in_its_place(self, target: Path) -> bool:
-        """Tell a file of this host from what stands at its path on another one."""
-        return self.fold.session.get("host") == socket.gethostname() and target.is_file()
-
-    def _notebook_copy(self, folded: FoldedRun) -> tuple[str, bytes] | None:
-        notebook = self._notebook(folded)
-        if not notebook or not os.path.isabs(notebook):
-            return None
-        _, _, ended, _ = self._ending(folded)
-        try:
-            saved_at = os.stat(notebook).st_mtime
-            data = Path(notebook).read_bytes()
-        except OSError:
-            return None
-        if ended is not None and saved_at > _timestamp(ended) + _LATE:
-            folded.missing[os.path.basename(notebook)] = "changed after the run"
-            return None
-        copy = blank_skipped(
-            data,
-            self.fold.skipped_ids,
-            self.fold.skipped_sources,
-            outputs=not self.fold.sources_only,
-        )
-        return None if copy is None else (os.path.basename(notebook), keep(copy))
+        return bool(_now() - standing.versioned >= self.store.settings["version_interval"].value)
 
     def _state(self, sealed: str | None = None) -> JournalState:
         return JournalState(
@@ -325,23 +365,19 @@ class SessionIngest:
             version=events.VERSION,
         )
 
-    def _mark(self, folded: FoldedRun) -> tuple[int, int]:
-        """Tell whether anything but executions changed since the run was written."""
-        facts = (folded.fields, folded.end, folded.git, folded.environment, folded.missing)
-        sizes = (len(folded.files), len(folded.code), len(folded.artifacts), len(folded.keys))
-        return hash(json.dumps(facts, default=repr, sort_keys=True)), hash(sizes)
+    def _goes_on(self) -> bool:
+        """Tell whether records came that were not read yet; a torn end is none."""
+        return next(read(self.path, self.fold.offset, self.fold.sequence), None) is not None
 
     # -- outputs that are put away --------------------------------------------------------------
 
-    def _put_away(self, key: str) -> None:
-        outputs = self.fold.executions[key].outputs
-        size = sum(_weight(output) for output in outputs)
-        if size < _SMALL or self.fold.executions[key].clear_waits:
+    def _put_away(self, cell: FoldedExecution) -> None:
+        if sum(map(_weight, cell.outputs)) < _SMALL or cell.clear_waits:
             return
-        data = dump_outputs(self.fold.outputs_of(key))
+        data = dump_outputs(self.fold.outputs_of(cell.key))
         place = self._away.seek(0, os.SEEK_END)
         self._away.write(data)
-        self.fold.put_away(key, f"{place}:{len(data)}")
+        self.fold.put_away(cell.key, f"{place}:{len(data)}")
 
     def _load(self, place: str) -> list[Output]:
         start, length = (int(number) for number in place.split(":"))
@@ -350,76 +386,20 @@ class SessionIngest:
         return outputs
 
 
-def _manifest_entries(files: Iterable[Mapping[str, Any]], lost: Iterable[str]) -> dict[str, Entry]:
-    left_out = set(lost)
-    return {
-        file["path"]: Entry(file["digest"], int(file["size"]), file.get("mode") or FILE)
-        for file in files
-        if file["path"] not in left_out
-    }
-
-
-def _requirements(environment: Mapping[str, Any]) -> bytes | None:
-    packages = environment.get("packages")
-    if not packages:
-        return None
-    editable = environment.get("editable") or {}
-    lines = [
-        editable.get(name) or f"{name}=={version}" for name, version in sorted(packages.items())
-    ]
-    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
-
-
-def _reread(store: Store, source: str, digest: str) -> bool:
-    """Store a file again whose spooled bytes are gone; only if it is still what it was."""
-    try:
-        found, _ = store.put_file(Path(source))
-    except OSError:
-        return False
-    return found == digest
-
-
-def _project(path: str | None) -> str:
-    """Name the project: the git repository's folder, else the folder."""
-    if path is None:
-        return "default"
-    return os.path.basename(_git_root(path) or os.path.dirname(path)) or "default"
-
-
-def series_path(folder: Path, path: str) -> str:
-    """Give a notebook's or program's path relative to its git root or a server's root."""
-    if not os.path.isabs(path):
-        return path
-    for root in (_git_root(path), *server_roots(folder)):
-        if root and not (relative := os.path.relpath(path, root)).startswith(os.pardir):
-            return relative.replace(os.sep, "/")
-    return os.path.basename(path)
-
-
-def _git_root(path: str) -> str | None:
-    for folder in Path(path).parents:
-        if (folder / ".git").exists():
-            return str(folder)
-    return None
-
-
-def server_roots(folder: Path) -> list[str]:
-    """Give the root folders of the servers that used this data folder, the deepest first."""
-    roots = read_control(folder).get("roots")
-    known = roots if isinstance(roots, list) else []
-    return sorted((root for root in known if isinstance(root, str)), key=len, reverse=True)
+def _without(entries: dict[str, Entry], lost: set[str]) -> dict[str, Entry]:
+    return {path: entry for path, entry in entries.items() if entry.digest not in lost}
 
 
 def _weight(output: Output) -> int:
     text = output.get("text")
     if text is not None:
         return sum(map(len, text)) if isinstance(text, list) else len(text)
-    data = output.get("data") or {}
+    data: Mapping[str, Any] = output.get("data") or {}
     return 200 + sum(len(value) if isinstance(value, str) else 2000 for value in data.values())
 
 
-def _timestamp(iso: str) -> float:
-    return datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp()
+def _now() -> float:
+    return datetime.now(timezone.utc).timestamp()
 
 
 def _last(time_ns: int) -> str:

@@ -68,7 +68,9 @@ class FoldedRun:
     started: str
     keys: list[str] = field(default_factory=list)  # executions, in order
     count: int = 0  # numbers given out; a forgotten execution leaves a hole
+    recorded: int = 0  # executions that are listed
     end: dict[str, Any] | None = None
+    end_at: int = 0  # offset behind the record of its end
     ended: str | None = None
     dropped: bool = False
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -95,6 +97,7 @@ class Fold:
         self.runs: dict[str, FoldedRun] = {}
         self.executions: dict[str, FoldedExecution] = {}
         self.changed: set[str] = set()  # keys of executions
+        self.touched: set[str] = set()  # runs of which anything but executions changed
         self.offset = 0
         self.sequence: int | None = None
         self.last_ns = 0
@@ -126,7 +129,10 @@ class Fold:
             fields = decode_event(item)
             handler = getattr(self, "_on_" + str(fields.get("event")).replace("-", "_"), None)
             if handler is not None:  # events of a newer minor version are passed over
-                handler(fields, _iso(item.time_ns))
+                try:
+                    handler(fields, _iso(item.time_ns))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    self._gap(f"an event could not be understood: {error!r}")
 
     def feed_tail(self, entries: Iterable[TailEntry]) -> None:
         """Add what the tail kept of prints that no record carries."""
@@ -151,24 +157,24 @@ class Fold:
         previous = self.runs.get(self._run or "")
         self.runs[run.id] = run
         self._run = run.id
+        self.touched.add(run.id)
         adopted = self.executions.get(fields.get("adopts") or "")
-        if adopted is not None and previous is not None and adopted.key in previous.keys:
-            previous.keys.remove(adopted.key)
+        if adopted is not None and previous is not None and adopted.run == previous.id:
             self._place(adopted, run.id)
             if not previous.keys and not previous.fields.get("explicit"):
                 previous.dropped = True
 
     def _on_run_end(self, fields: dict[str, Any], time: str) -> None:
-        run = self.runs.get(fields.get("run") or "")
+        run = self._run_of(fields)
         if run is None:
             return
-        run.end, run.ended = fields, time
+        run.end, run.ended, run.end_at = fields, time, self.offset
         run.dropped = run.dropped or bool(fields.get("dropped"))
         if self._run == run.id:
             self._run = None
 
     def _on_run_update(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.fields = {**run.fields, **{k: v for k, v in fields.items() if k != "event"}}
 
     def _on_execution(self, fields: dict[str, Any], time: str) -> None:
@@ -176,13 +182,15 @@ class Fold:
         cell.cell_id = fields.get("cell_id") or cell.cell_id
         cell.store_history = fields.get("store_history", True)
         if "source" in fields:
-            cell.source = fields["source"]
+            cell.source = str(fields["source"])
             cell.count = fields.get("execution_count")
-            cell.recorded = True
+            self._record(cell)
         cell.started = cell.started or time
         if fields.get("run") in self.runs:
             self._place(cell, fields["run"])
         if (run := self.runs.get(cell.run or "")) and fields.get("notebook"):
+            if "notebook" not in run.fields:
+                self.touched.add(run.id)
             run.fields.setdefault("notebook", fields["notebook"])
 
     def _on_execution_end(self, fields: dict[str, Any], time: str) -> None:
@@ -216,32 +224,32 @@ class Fold:
             self._stream(cell, "stdout", f"{fields.get('prompt', '')}{answer}\n")
 
     def _on_file(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.files[fields["path"]] = fields
             run.missing.pop(fields["path"], None)
 
     def _on_file_missing(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.missing[fields["path"]] = str(fields.get("reason"))
 
     def _on_watch(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.watched[fields["path"]] = fields
 
     def _on_code(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.code.update({entry["path"]: entry for entry in fields.get("files", ())})
 
     def _on_artifact(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
-            run.artifacts[fields["name"]] = fields
+        if run := self._run_of(fields):
+            run.artifacts[fields["name"]] = {**fields, "at": self.offset}
 
     def _on_git(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.git = {k: v for k, v in fields.items() if k not in ("event", "run")}
 
     def _on_environment(self, fields: dict[str, Any], _time: str) -> None:
-        if run := self.runs.get(fields.get("run") or ""):
+        if run := self._run_of(fields):
             run.environment = {k: v for k, v in fields.items() if k not in ("event", "run")}
 
     def _on_forget(self, fields: dict[str, Any], _time: str) -> None:
@@ -249,6 +257,7 @@ class Fold:
         cell = self.executions.pop(fields["key"], None)
         if cell is not None and (run := self.runs.get(cell.run or "")):
             run.keys.remove(cell.key)
+            run.recorded -= cell.recorded
             self.changed.discard(cell.key)
             self.forgotten[cell.key] = (run.id, cell.number)
         if cell is not None:
@@ -265,6 +274,13 @@ class Fold:
 
     def _on_gap(self, fields: dict[str, Any], _time: str) -> None:
         self._gap(str(fields.get("reason")))
+
+    def _run_of(self, fields: dict[str, Any]) -> FoldedRun | None:
+        """Give the run that an event changes."""
+        run = self.runs.get(fields.get("run") or "")
+        if run is not None:
+            self.touched.add(run.id)
+        return run
 
     # -- messages -------------------------------------------------------------------------------
 
@@ -288,10 +304,10 @@ class Fold:
             return
         if kind == "execute_input":
             cell = self._cell(key)
-            cell.source = content.get("code", "")
+            cell.source = str(content.get("code", ""))
             cell.count = content.get("execution_count")
             cell.started = _zulu(header.get("date")) or cell.started
-            cell.recorded = True
+            self._record(cell)
             if cell.run is None and self._run is not None:
                 self._place(cell, self._run)
             return
@@ -377,13 +393,21 @@ class Fold:
         self.changed.add(key)
         return self.executions[key]
 
+    def _record(self, cell: FoldedExecution) -> None:
+        if not cell.recorded and (run := self.runs.get(cell.run or "")):
+            run.recorded += 1
+        cell.recorded = True
+
     def _place(self, cell: FoldedExecution, run_id: str) -> None:
         if cell.run == run_id:
             return
         if (old := self.runs.get(cell.run or "")) and cell.key in old.keys:
             old.keys.remove(cell.key)
+            old.recorded -= cell.recorded
+            self.touched.add(old.id)
         run = self.runs[run_id]
         run.count += 1
+        run.recorded += cell.recorded
         cell.run, cell.number = run_id, run.count
         run.keys.append(cell.key)
         self.changed.add(cell.key)

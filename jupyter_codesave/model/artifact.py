@@ -46,9 +46,14 @@ class Version:
         }
 
 
+def is_name(name: object) -> bool:
+    """Tell whether `name` may name an artifact."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """Give `name` back when it may name an artifact: 1 to 128 of `[A-Za-z0-9._-]`."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
             f"{name!r} cannot name an artifact: use 1 to 128 letters, digits, dots, dashes "
             "and underscores"

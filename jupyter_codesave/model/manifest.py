@@ -15,6 +15,9 @@ FILE, EXECUTABLE, SYMLINK = "100644", "100755", "120000"
 MODES = (FILE, EXECUTABLE, SYMLINK)  # git's words; a symlink's blob holds its target
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\0-\x1f]")
+# An encoder that is made once: json.dumps with options makes one a call.
+_spell = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
 
 
 def check_path(path: str) -> str:
@@ -32,7 +35,7 @@ def check_path(path: str) -> str:
         raise refuse("it is not relative")
     if "\\" in path:
         raise refuse("it holds a backslash")
-    if any(ord(character) < 32 for character in path):
+    if _CONTROL.search(path):
         raise refuse("it holds a control character")
     for part in path.split("/"):
         if part in ("", ".", ".."):
@@ -82,12 +85,7 @@ class Manifest:
     def dump(self) -> bytes:
         """Give the canonical form: one JSON line a file, sorted by the paths' UTF-8 bytes."""
         lines = [
-            json.dumps(
-                {"path": path, "digest": entry.digest, "size": entry.size, "mode": entry.mode},
-                ensure_ascii=True,
-                sort_keys=True,
-                separators=(",", ":"),
-            )
+            _spell({"path": path, "digest": entry.digest, "size": entry.size, "mode": entry.mode})
             for path, entry in self
         ]
         return ("\n".join(lines) + "\n" if lines else "").encode("ascii")

@@ -34,7 +34,7 @@ def enforce(store: Store) -> int:
                 candidates.remove((run_id, started))
                 thinned += 1
     budget = store.budget()
-    if store.size() <= budget:
+    if budget is None or store.size() <= budget:
         return thinned
     for drop_files in (False, True):
         left = list(candidates)

@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING
 from ..blobs.base import Blobs
 from ..blobs.local import LocalBlobs
 from ..blobs.packs import overhead, pack
-from ..catalog import runs, whereabouts
+from ..catalog import journals, runs, whereabouts
 from ..catalog.catalog import Transaction
 from ..catalog.whereabouts import Placed
 from ..errors import NotFoundError
 from . import reach, records
+from .spool import clear
 
 if TYPE_CHECKING:
     from .store import Store
 
 GRACE = 3600.0  # seconds for which what was wanted stays
 GRACE_BETWEEN_HOSTS = 7 * 86400.0
+_DAY = 86400.0
+_COLLECTED = "collected"  # the fact that says when
 DELETED_DAYS = 30  # after which a deleted run is purged
 _BATCH = 500
 
@@ -55,6 +58,8 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     blobs = sweep(store, cutoff)
     dropped, rewritten = tidy_packs(store, share=0.25)
     _orphans(store, cutoff)
+    with store.catalog.write() as tx:
+        journals.set_fact(tx, _COLLECTED, str(time.time()))
     return {
         "runs": len(expired),
         "thinned": thinned,
@@ -63,6 +68,15 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
         "rewritten": rewritten,
         "bytes": max(before - store.size(), 0),
     }
+
+
+def is_due(store: Store) -> bool:
+    """Tell whether nobody collected for a day; never where several hosts write."""
+    if store.is_team or store.shared:
+        return False
+    with store.catalog.read() as tx:
+        last = float(journals.fact(tx, _COLLECTED) or 0)
+    return time.time() - last > _DAY
 
 
 def sweep(store: Store, cutoff: float | None, among: Iterable[str] | None = None) -> int:
@@ -153,6 +167,7 @@ def _orphans(store: Store, cutoff: float) -> None:
     for area in (contents.loose, contents.packs, contents.records):
         if isinstance(area, LocalBlobs):
             area.sweep(cutoff)
+    clear(store.folder, set(), older_than=cutoff)
     for left in store.folder.glob(".incoming-*"):
         if left.stat().st_mtime < cutoff:
             left.unlink(missing_ok=True)

@@ -91,15 +91,27 @@ def explain(store: Store) -> list[str]:
     said = []
     if store.shared:
         said.append(
-            f"{store.folder} is on a network file system: its catalog is kept on this host, in "
-            f"{store.catalog.name}, and made anew by `jupyter codesave rebuild`"
+            f"{_where(store)}: its catalog is kept on this host, in {store.catalog.name}, and "
+            "`jupyter codesave rebuild` takes in what other hosts recorded"
         )
-    if not isinstance(store.blobs, LocalBlobs) or not isinstance(store.catalog.place, Path):
+    if store.is_team:
         said.append(
-            "this store is shared: whoever has its credentials can read all of it; gc and purge "
-            "are an administrator's commands"
+            "this store is shared, one trust domain: whoever has its credentials can read all of "
+            "it; gc and purge are its administrator's commands"
+        )
+    budget, size = store.budget(), store.size()
+    if budget is not None and size > budget:
+        said.append(
+            f"{size:,} bytes are stored and the budget is {budget:,}: `jupyter codesave gc` drops "
+            "the oldest outputs (sources stay; runs tagged `keep` are left alone)"
         )
     return said
+
+
+def _where(store: Store) -> str:
+    if store.is_team:
+        return "the blobs are in object storage and no database_url is set"
+    return f"{store.folder} is on a network file system"
 
 
 def _from_psutil(folder: Path) -> str:

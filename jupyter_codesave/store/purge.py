@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..blobs.local import LocalBlobs
 from ..catalog import journals, versions, whereabouts
 from ..catalog import runs as rows
 from ..catalog.catalog import Transaction
+from ..errors import CodeSaveError
+from ..journal.events import SUFFIX
 from . import reach, records
 from .garbage import sweep, tidy_packs
+from .spool import clear, named_in
 
 if TYPE_CHECKING:
     from .contents import Contents
@@ -43,6 +48,7 @@ def purge(
             chosen.update(rows.matching(tx, notebook=notebook, project=project))
         suspects = reach.of_runs(tx, contents, chosen)
         sessions = {row["session"] for each in chosen if (row := rows.columns(tx, each))}
+        spooled = _spooled(tx, store, sessions)
         dropped, gone = _drop_rows(tx, contents, chosen)
         dropped += _drop_journals(tx, sessions)
         dropped.append(records.keep_ledger(tx, contents))
@@ -52,6 +58,8 @@ def purge(
     if everything:
         _clear_unnamed(store)
     waiting = _clear_files(store, chosen, sessions)
+    clear(store.folder, spooled)
+    _clear_damaged(contents)
     store.catalog.compact()
     return {"runs": len(chosen), "versions": gone, "blobs": blobs, "waiting": waiting}
 
@@ -88,6 +96,29 @@ def _drop_journals(tx: Transaction, sessions: Iterable[str]) -> list[str | None]
             dropped.append(row["record"])
             journals.drop(tx, session)
     return dropped
+
+
+def _spooled(tx: Transaction, store: Store, sessions: Iterable[str]) -> set[str]:
+    """Name what the journals of sessions named: some of it may never have left the spool."""
+    found: set[str] = set()
+    for session in sessions:
+        row = journals.columns(tx, session)
+        file = store.folder / "journal" / (Path(session).name + SUFFIX)
+        with contextlib.suppress(CodeSaveError, OSError):
+            if row is not None and row["digest"]:
+                with store.open_blob(row["digest"]) as journal:
+                    found |= named_in(journal)
+            elif file.exists():
+                with file.open("rb") as journal:
+                    found |= named_in(journal)
+    return found
+
+
+def _clear_damaged(contents: Contents) -> None:
+    """Throw away what verify set aside: whose it was cannot be told any more."""
+    for area in (contents.loose, contents.packs):
+        if isinstance(area, LocalBlobs):
+            shutil.rmtree(area.folder.parent / "damaged", ignore_errors=True)
 
 
 def _clear_unnamed(store: Store) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..blobs import envelope, packs
-from ..catalog import rebuilding, runs, whereabouts
+from ..catalog import journals, rebuilding, runs, whereabouts
 from ..catalog.whereabouts import Placed
 from ..errors import CodeSaveError
 from . import records
+
+_MADE = "made"  # the fact that says when the catalog was made from blobs
 
 if TYPE_CHECKING:
     from .contents import Contents
@@ -28,29 +30,40 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
         dropped = [records.keep_run(tx, contents, run_id) for run_id in running]
     contents.drop_records(dropped)
     blobs = find_blobs(store, progress)
-    found: list[tuple[str, records.Record]] = []
-    damaged = 0
+    found: dict[str, records.Record | None] = {}
     for kept in progress(list(contents.records.listing())):
-        try:
-            record = records.load(contents.records.get(kept.key), kept.key)
-        except CodeSaveError:
-            record = None
-        if record is None:
-            damaged += 1
-        else:
-            found.append((kept.key, record))
-    digests = {id(record): digest for digest, record in found}
-    newest = records.newest([record for _, record in found])
+        found[kept.key] = _load(contents, kept.key)
     counts = {"runs": 0, "versions": 0, "journals": 0}
     with store.catalog.write() as tx:
-        tx.keep_blobs()
+        tx.alone()
+        # What was written, or purged, since the records were listed.
+        listed = {kept.key for kept in contents.records.listing()}
+        whole = {key: found.get(key) or _load(contents, key) for key in sorted(listed)}
+        digests = {id(record): key for key, record in whole.items()}
         rebuilding.clear(tx)
-        for record in newest:
+        for record in records.newest([each for each in whole.values() if each is not None]):
+            if record["kind"] == "run" and journals.is_purged(tx, record["run"]["id"]):
+                continue
             records.restore(tx, contents, record, digests[id(record)])
             counts["runs"] += record["kind"] == "run"
             counts["journals"] += record["kind"] == "journal"
             counts["versions"] += len(record.get("versions", ()))
+        journals.set_fact(tx, _MADE, records.now())
+    damaged = sum(record is None for record in whole.values())
     return {**counts, "blobs": blobs, "damaged": damaged}
+
+
+def is_fresh(store: Store) -> bool:
+    """Tell whether a catalog was never made from the blobs that are there."""
+    with store.catalog.read() as tx:
+        return journals.fact(tx, _MADE) is None
+
+
+def _load(contents: Contents, key: str) -> records.Record | None:
+    try:
+        return records.load(contents.records.get(key), key)
+    except CodeSaveError:
+        return None
 
 
 def find_blobs(store: Store, progress: Progress = iter) -> int:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable
-from typing import cast
+from pathlib import Path
+from typing import BinaryIO, cast
 
-from ..blobs import packs
+from ..blobs import envelope, packs
 from ..blobs.local import LocalBlobs
 from ..catalog import whereabouts
 from ..catalog.whereabouts import Placed
-from ..errors import DamagedError
+from ..errors import DamagedError, NotFoundError
+from ..journal.events import SUFFIX
 from ..model.digest import digest_of, digest_stream
 from .contents import WHOLE, Contents
-from .streams import is_text
+from .streams import is_text, verified
+
+_NAMED = re.compile(rb"sha256:[0-9a-f]{64}")
+_CHUNK = 1 << 20
 
 
 def adopt(contents: Contents, spool: LocalBlobs, digests: Iterable[str]) -> list[str]:
@@ -29,13 +35,80 @@ def adopt(contents: Contents, spool: LocalBlobs, digests: Iterable[str]) -> list
     there |= contents.awaited(wanted)
     for key in [each.key for each in spool.area("packs").listing()]:
         _adopt_pack(contents, spool.area("packs"), key, wanted, there)
-    for key in [each.key for each in spool.listing() if each.key in wanted]:
+    loose = [each.key for each in spool.listing() if each.key in wanted]
+    for key in loose:
         if key in there or _adopt_one(contents, spool, key):
             there.add(key)
     contents.flush()
-    for key in [each.key for each in spool.listing() if each.key in there]:
+    for key in loose:
         spool.delete(key)
     return sorted(wanted - there)
+
+
+def get(contents: Contents, spool: LocalBlobs, digest: str) -> bytes:
+    """Give bytes that are in a spool, or in the store already; NotFoundError when in neither."""
+    if spool.has(digest):
+        return verified(digest, spool.get(digest))
+    area = spool.area("packs")
+    for kept in area.listing():
+        try:
+            members = packs.read_members(area, kept.key, kept.size)
+        except (DamagedError, NotFoundError):
+            continue  # adopted meanwhile
+        for each in members:
+            if each.digest == digest:
+                laid_out = area.part(kept.key, each.offset, each.length)
+                return verified(digest, envelope.decode(laid_out, contents.get))
+    return contents.get(digest)
+
+
+def clear(
+    folder: Path, doomed: set[str], *, older_than: float = 0, leaving: Path | None = None
+) -> None:
+    """Remove what is `doomed`, and what is older than `older_than`, from a data folder's spool.
+
+    What a journal names stays, but for the one that is `leaving`: its session has yet to be
+    brought in.
+    """
+    spool = LocalBlobs(folder / "spool")
+    candidates = [each for each in spool.listing() if each.key in doomed]
+    candidates += [each for each in spool.listing() if each.modified < older_than]
+    area = spool.area("packs")
+    packed = list(area.listing())
+    if not candidates and not packed:
+        return
+    journals = [path for path in (folder / "journal").glob("*" + SUFFIX) if path != leaving]
+    kept = {digest for path in journals for digest in _named_by(path)}
+    for each in candidates:
+        if each.key not in kept:
+            spool.delete(each.key)
+    for each in packed:
+        try:
+            names = {member.digest for member in packs.read_members(area, each.key, each.size)}
+        except (DamagedError, NotFoundError):
+            names = set()
+        goes = (names and names <= doomed) or each.modified < older_than
+        if goes and not names & kept:
+            area.delete(each.key)
+
+
+def named_in(journal: BinaryIO) -> set[str]:
+    """Name every digest that a journal mentions."""
+    found: set[str] = set()
+    held = b""
+    while chunk := journal.read(_CHUNK):
+        window = held + chunk
+        found.update(digest.decode() for digest in _NAMED.findall(window))
+        held = window[-70:]
+    return found
+
+
+def _named_by(path: Path) -> set[str]:
+    try:
+        with path.open("rb") as journal:
+            return named_in(journal)
+    except FileNotFoundError:
+        return set()  # sealed meanwhile: what it names was taken
 
 
 def _adopt_pack(

@@ -22,8 +22,8 @@ from ..model.manifest import Entry, Manifest
 from ..model.run import Run
 from ..settings import Setting
 from . import records
+from . import spool as spool_
 from .contents import Contents
-from .spool import adopt
 from .writing import write
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -48,6 +48,7 @@ class Store:
         self.settings = settings
         self.shared = False  # other hosts keep catalogs of their own over the same blobs
         self.contents = Contents(blobs, catalog, folder)
+        self.latest: Run | None = None  # the run written last, but for its executions
         self._writing = threading.Lock()
 
     @classmethod
@@ -70,13 +71,22 @@ class Store:
             ) from error
         from .places import blobs_at, catalog_at
 
-        blobs = blobs_at(_value(settings, "artifact_url"), folder)
-        catalog, elsewhere = catalog_at(_value(settings, "database_url"), folder)
+        database, artifacts = _value(settings, "database_url"), _value(settings, "artifact_url")
+        blobs = blobs_at(artifacts, folder)
+        catalog, elsewhere = catalog_at(database, folder)
         store = cls(folder, blobs, catalog, settings)
-        store.shared = elsewhere
-        if elsewhere and not store.runs(limit=1).items:
-            store.rebuild()
+        store.shared = elsewhere or bool(artifacts and not database)
+        if store.shared:
+            from .rebuild import is_fresh
+
+            if is_fresh(store):
+                store.rebuild()
         return store
+
+    @property
+    def is_team(self) -> bool:
+        """Tell a team's store, whose catalog or blobs are on a server, from a user's own."""
+        return not (isinstance(self.blobs, LocalBlobs) and isinstance(self.catalog.place, Path))
 
     def close(self) -> None:
         """Write what waits and close the catalog."""
@@ -119,7 +129,17 @@ class Store:
 
     def adopt(self, spool: LocalBlobs, digests: Iterable[str]) -> list[str]:
         """Take what a spool holds of `digests`; name those that are neither there nor here."""
-        return adopt(self.contents, spool, digests)
+        return spool_.adopt(self.contents, spool, digests)
+
+    def get_spooled(self, spool: LocalBlobs, digest: str) -> bytes:
+        """Give bytes that a spool holds, or the store; NotFoundError when neither does."""
+        return spool_.get(self.contents, spool, digest)
+
+    def forsake(self, journal: Path) -> None:
+        """Remove what a journal that is not kept brought into this folder's spool."""
+        with journal.open("rb") as file:
+            doomed = spool_.named_in(file)
+        spool_.clear(self.folder, doomed, leaving=journal)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -199,6 +219,23 @@ class Store:
     def restore(self, run_id: str) -> None:
         """Bring a deleted run back."""
         self._change(run_id, lambda tx: runs.set_columns(tx, run_id, deleted=None))
+
+    def take_back(self, run_id: str) -> None:
+        """Drop a run as if it had never been written; one that has versions is only deleted."""
+        with self.catalog.write() as tx:
+            row = runs.columns(tx, run_id)
+            is_bare = not versions.of_run(tx, run_id)
+            if row is not None and is_bare:
+                runs.drop(tx, run_id)
+        if row is not None and is_bare:
+            self.contents.drop_records([row["record"]])
+        elif row is not None and row["deleted"] is None:
+            self.delete(run_id)
+
+    def is_purged(self, run_id: str) -> bool:
+        """Tell whether a run was purged: nothing of it is taken any more."""
+        with self.catalog.read() as tx:
+            return journals.is_purged(tx, run_id)
 
     def artifact_for(self, project: str, path: str) -> str:
         """Name the series of a project's notebook or program; the same one each time."""
@@ -341,6 +378,12 @@ class Store:
 
         return collect(self, grace)
 
+    def needs_gc(self) -> bool:
+        """Tell whether nobody collected garbage for a day; never of a store of several hosts."""
+        from .garbage import is_due
+
+        return is_due(self)
+
     def purge(
         self,
         *,
@@ -375,9 +418,14 @@ class Store:
         with self.catalog.read() as tx:
             return whereabouts.stored_size(tx)
 
-    def budget(self) -> int:
-        """Give the bytes that all blobs may take: as set, or 10 GB or a tenth of the disk."""
+    def budget(self) -> int | None:
+        """Give the bytes that all blobs may take: as set, or 10 GB or a tenth of the disk.
+
+        None: as many as there are; a team's store has no limit unless one is set.
+        """
         given = int(_value(self.settings, "budget") or 0)
+        if self.is_team and not given:
+            return None
         return given or min(_TEN_GIGABYTES, shutil.disk_usage(self.folder).total // 10)
 
     def explain(self) -> list[str]:

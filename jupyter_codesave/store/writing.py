@@ -35,6 +35,11 @@ def write(
 ) -> list[Version]:
     """Do what `Store.write` promises."""
     contents = store.contents
+    goes_on = run is not None and run.state == "running" and files is None and not commit
+    if goes_on and run is not None and store.latest == run.with_(executions=0):
+        contents.flush()
+        if _add(store, run, executions, journal):
+            return []
     saved = Manifest(files) if files else None
     digests = {name: contents.put(manifest.dump()) for name, manifest in commit.items()}
     files_digest = contents.put(saved.dump()) if saved else None
@@ -75,7 +80,21 @@ def write(
         if journal is not None:
             dropped.append(_put_journal(tx, contents, journal))
     contents.drop_records(dropped)
+    store.latest = run.with_(executions=0) if run is not None else None
     return made
+
+
+def _add(
+    store: Store, run: Run, executions: Sequence[Execution], journal: JournalState | None
+) -> bool:
+    """Add executions to a run of which nothing else has changed; False when it is not there."""
+    with store.catalog.write() as tx:
+        if not runs.set_count(tx, run.id, run.executions):
+            return False
+        runs.put_executions(tx, executions)
+        if journal is not None:
+            journals.put(tx, journal)
+    return True
 
 
 def _commit(

