@@ -396,7 +396,7 @@ def test_a_reference_that_is_not_listed_is_looked_up(
     lab: Lab, page: Any, two_runs: dict[str, Any]
 ) -> None:
     open_lab(page, lab)
-    page.evaluate("() => { window.jupyterapp.commands.execute('codesave:compare'); }")
+    page.locator(".jp-LauncherCard", has_text="Code Comparer").click()
     base, head = page.locator(".codesave-Picker").get_by_role("combobox").all()
     base.fill("compared.ipynb@2")
     head.fill("compared.ipynb@1")
@@ -436,7 +436,7 @@ def test_a_long_comparison_is_cancelled_and_begun_again(
 ) -> None:
     open_lab(page, lab)
     held: list[Any] = []
-    page.route("**/codesave/api/diff?*", held.append)
+    page.route("**/codesave/api/diff?*", lambda route: held.append(route))
     page.evaluate(
         "args => { window.jupyterapp.commands.execute('codesave:compare', args); }", two_runs
     )

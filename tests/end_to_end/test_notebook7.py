@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import Lab, wait_until
 from tests.end_to_end.jupyterlab import wait_for_kernel, write_notebook
+from tests.end_to_end.test_comparer import leave
+from tests.journal.records import stream
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +50,52 @@ def test_a_cell_in_notebook_7_is_recorded_and_seen_in_the_tree(notebook7: Lab, p
     )
     page.wait_for_selector(".codesave-SessionViewer[data-state=ready]", timeout=30_000)
     page.locator(".jp-OutputArea-output", has_text="in notebook 7").first.wait_for()
+
+
+def test_two_runs_of_notebook_7_are_compared_in_jupyterlab(notebook7: Lab, page: Any) -> None:
+    base, head = (
+        leave(
+            notebook7,
+            name,
+            [("a", f"rate = {minute}\nprint(rate)", [stream(f"{minute}\n")])],
+            notebook="seven.ipynb",
+            minute=minute,
+        )
+        for name, minute in (("sevena", 1), ("sevenb", 2))
+    )
+    write_notebook(notebook7.root / "seven.ipynb", "rate = 2")
+    for place in ("tree", "notebooks/seven.ipynb"):
+        open_page(page, notebook7, place)
+        page.evaluate("() => { window.jupyterapp.commands.execute('codesave:open-runs'); }")
+        history = page.locator(".codesave-RunBrowser[data-state=ready]")
+        history.locator(f"[data-run={base}]").click()
+        history.locator(f"[data-run={head}]").click(modifiers=["Control"])
+        with page.expect_popup() as opened:
+            history.get_by_role("button", name="Compare", exact=True).click()
+        comparer = opened.value.locator(".codesave-Comparer[data-state=ready]")
+        changed = comparer.locator(".codesave-CellDiff[data-change=modified]").first
+        changed.locator(".cm-merge-b", has_text="rate = 2").first.wait_for(timeout=60_000)
+        assert opened.value.url.startswith(f"{notebook7.url}lab")
+        opened.value.close()
+
+
+def test_a_session_is_opened_beside_the_files_or_in_jupyterlab(notebook7: Lab, page: Any) -> None:
+    cells = [(f"c{n}", f"step_{n} = {n}", [stream(f"at {n}\n")]) for n in range(60)]
+    run = leave(notebook7, "beside", cells, notebook="beside.ipynb")
+    write_notebook(notebook7.root / "beside.ipynb", "step_0 = 0")
+    open_page(page, notebook7, "tree")
+    page.evaluate("() => { window.jupyterapp.commands.execute('codesave:open-runs'); }")
+    page.locator(f".codesave-RunBrowser [data-run={run}]").dblclick()
+    viewer = page.locator(".codesave-SessionViewer[data-state=ready]")
+    viewer.get_by_role("listbox", name="Executions").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    viewer.locator(".codesave-mod-found", has_text="step_59 = 59").wait_for()
+    viewer.locator(".jp-OutputArea-output", has_text="at 59").wait_for()
+
+    open_page(page, notebook7, "notebooks/beside.ipynb")
+    page.evaluate("() => { window.jupyterapp.commands.execute('codesave:open-runs'); }")
+    with page.expect_popup() as opened:
+        page.locator(f".codesave-RunBrowser [data-run={run}]").dblclick()
+    elsewhere = opened.value.locator(".codesave-SessionViewer[data-state=ready]")
+    elsewhere.locator(".jp-OutputArea-output", has_text="at 0").wait_for(timeout=60_000)
