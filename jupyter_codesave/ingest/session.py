@@ -342,6 +342,8 @@ class SessionIngest:
                 return "running", None, None, None
             end = self.fold.session_end
             time = end["time"] if end else _last(self.fold.last_ns)
+        if end is None and (asked := folded.fields.get("ending")):
+            return "finished", asked, time, None  # killed, because it was busy
         if end is None:
             return "crashed", "killed", time, "the process ended without a word"
         ended_by: EndedBy = end.get("ended_by") or "unknown"

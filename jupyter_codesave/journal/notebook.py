@@ -9,7 +9,6 @@ merge. The same records give the same bytes.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -23,11 +22,10 @@ from ..model.execution import Execution, Status
 from . import events
 from .reader import Lost, Record, decode_event
 from .tail import TailEntry, unrecorded
+from .widgets import VIEW, Widgets
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,56}")
 _DELIMITER = b"<IDS|MSG>"
-_WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _PYTHON = {
     "name": "python",
     "file_extension": ".py",
@@ -104,7 +102,7 @@ class Fold:
         self._load = load
         self._run: str | None = None
         self._displays: dict[str, list[tuple[str, int]]] = {}
-        self._widgets: dict[str, dict[str, Any]] = {}
+        self._widgets = Widgets()
         self._skipped: set[str] = set()
         self._characters: dict[tuple[str, str], int] = {}  # recorded, by execution and stream
         self._seen: set[str] = set()
@@ -298,7 +296,7 @@ class Fold:
         self._seen.add(msg_id)
         kind, key = header.get("msg_type"), parent.get("msg_id")
         if kind in ("comm_open", "comm_msg", "comm_close"):
-            self._comm(kind, content, frames[start + 5 :])
+            self._widgets.comm(kind, content, frames[start + 5 :])
             return
         if not key or key in self._skipped:
             return
@@ -311,12 +309,17 @@ class Fold:
             if cell.run is None and self._run is not None:
                 self._place(cell, self._run)
             return
+        if kind == "update_display_data":  # whoever sends it: a widget's callback, too
+            self._update_display((content.get("transient") or {}).get("display_id"), content)
+            return
         known = self.executions.get(key)
         if known is None or not known.recorded:
             return
+        if kind == "stream" and self._is_own(msg_id):
+            self._count(key, content)
+        if self._widgets.take(key, str(kind), content):
+            return
         if kind == "stream":
-            if self._is_own(msg_id):
-                self._count(key, content)
             self._stream(known, content["name"], content["text"])
         elif kind in ("display_data", "execute_result"):
             output: Output = {
@@ -327,8 +330,6 @@ class Fold:
             if kind == "execute_result":
                 output["execution_count"] = content.get("execution_count")
             self._append(known, output, (content.get("transient") or {}).get("display_id"))
-        elif kind == "update_display_data":
-            self._update_display((content.get("transient") or {}).get("display_id"), content)
         elif kind == "error":
             self._append(
                 known,
@@ -361,29 +362,6 @@ class Fold:
         """Tell the session's own process from its forked children (`SESSION_PID_NUMBER`)."""
         parts = msg_id.rsplit("_", 2)
         return len(parts) < 3 or parts[1] == str(self.session.get("pid", parts[1]))
-
-    def _comm(self, kind: str, content: dict[str, Any], buffers: list[memoryview]) -> None:
-        data = content.get("data") or {}
-        comm = content["comm_id"]
-        if kind == "comm_open" and content.get("target_name") == "jupyter.widget":
-            state = data.get("state") or {}
-            self._widgets[comm] = {"state": {}, "buffers": {}}
-        elif (
-            kind == "comm_msg"
-            and comm in self._widgets
-            and data.get("method")
-            in (
-                "update",
-                "echo_update",
-            )
-        ):
-            state = data.get("state") or {}
-        else:
-            return
-        widget = self._widgets[comm]
-        widget["state"].update(state)
-        for path, buffer in zip(data.get("buffer_paths") or [], buffers, strict=False):
-            widget["buffers"][tuple(path)] = base64.b64encode(bytes(buffer)).decode("ascii")
 
     # -- executions -----------------------------------------------------------------------------
 
@@ -436,6 +414,8 @@ class Fold:
             outputs.append({"output_type": "stream", "name": name, "text": [text]})
 
     def _append(self, cell: FoldedExecution, output: Output, display: str | None) -> None:
+        if display:
+            self._update_display(display, output)  # what was shown under this name follows
         outputs = self._outputs(cell)
         outputs.append(output)
         if display:
@@ -521,26 +501,8 @@ class Fold:
         if gaps := self.runs[run_id].gaps:
             metadata["codesave"] = {"gaps": gaps}
         if shown:
-            metadata["widgets"] = {_WIDGET_STATE: self._widget_state()}
+            metadata["widgets"] = self._widgets.state()
         return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-
-    def _widget_state(self) -> dict[str, Any]:
-        state = {}
-        for comm, widget in self._widgets.items():
-            values = dict(widget["state"])
-            entry: dict[str, Any] = {
-                "model_name": values.get("_model_name"),
-                "model_module": values.get("_model_module"),
-                "model_module_version": values.get("_model_module_version"),
-                "state": values,
-            }
-            if widget["buffers"]:
-                entry["buffers"] = [
-                    {"path": list(path), "data": data, "encoding": "base64"}
-                    for path, data in widget["buffers"].items()
-                ]
-            state[comm] = entry
-        return {"version_major": 2, "version_minor": 0, "state": state}
 
 
 def session_cell(
@@ -604,8 +566,7 @@ def _views(outputs: list[Output]) -> set[str]:
     return {
         view["model_id"]
         for output in outputs
-        if isinstance(view := (output.get("data") or {}).get(_WIDGET_VIEW), dict)
-        and "model_id" in view
+        if isinstance(view := (output.get("data") or {}).get(VIEW), dict) and "model_id" in view
     }
 
 

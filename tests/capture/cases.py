@@ -131,6 +131,11 @@ PLAIN: list[tuple[str, list[str]]] = [
         ],
     ),
     ("magic help", ["%lsmagic"]),
+    ("time of a cell", ["%%time\nprint('timed')\n5"]),
+    ("html cell", ["%%html\n<b>cell</b>"]),
+    ("javascript cell", ["%%javascript\n1"]),
+    ("script by run", ["%%writefile ran.py\nprint('ran')", "%run ran.py"]),
+    ("capture shown again", ["%%capture again\nprint('p'); display(1); 2", "again.show()"]),
     ("timeit", ["%timeit -n1 -r1 pass\nclear_output()"]),
     ("nested run_cell", ["get_ipython().run_cell('print(\"inner\"); 5'); print('outer'); 6"]),
     ("nested run_cell with error", ["r = get_ipython().run_cell('1/0'); print('goes on')"]),
@@ -165,6 +170,39 @@ PLAIN: list[tuple[str, list[str]]] = [
             "time.sleep(0.5)"
         ],
     ),
+    (
+        "invalid utf-8",
+        ["os.write(1, b'a\\xff\\xfe\\xc3b\\n'); time.sleep(0.3)", "!printf 'c\\377d\\n'"],
+    ),
+    ("a real interrupt", ["import signal\nos.kill(os.getpid(), signal.SIGINT); time.sleep(5)"]),
+    (
+        "task that fails",
+        [
+            "async def odd(): raise ValueError('odd')\nt = asyncio.ensure_future(odd())\n"
+            "await asyncio.sleep(0.05); print(t.exception())"
+        ],
+    ),
+    (
+        "display from a thread",
+        ["t = threading.Thread(target=display, args=('shown',)); t.start(); t.join()"],
+    ),
+    (
+        "progress bar",
+        ["for n in range(50):\n    print(f'\\r{n}/50', end='', file=sys.stderr, flush=True)"],
+    ),
+    (
+        "clear in a loop",
+        ["for n in range(50):\n    clear_output(wait=True); print(n); display(n)"],
+    ),
+    (
+        "update after an error",
+        ["h = display('a', display_id='d9'); 1 / 0", "h.update('b'); h.display('c'); 1 / 0"],
+    ),
+    ("many displays", ["for n in range(500): display({'text/plain': str(n)}, raw=True)"]),
+    (
+        "metadata of a result",
+        ["from IPython.display import Image\nImage(b'GIF89a', format='gif', width=3)"],
+    ),
     ("lone surrogate", ["print('a\\udc80b')"]),
     ("empty cell", [""]),
     ("comment only", ["# nothing"]),
@@ -179,6 +217,38 @@ PLAIN: list[tuple[str, list[str]]] = [
     ),
     ("interactive help", ["print.__doc__[:5]"]),
     ("page", ["len?"]),
+]
+
+LARGE: list[tuple[str, list[str]]] = [
+    ("100 MB at once", ["print('x' * 100_000_000)"]),
+    ("20 MB of HTML", ["from IPython.display import HTML; HTML('<b>x</b>' * 2_500_000)"]),
+    ("60 MB of lines", ["for n in range(600): print('y' * 99_999)"]),
+]
+
+WIDGETS: list[tuple[str, list[str]]] = [
+    (
+        "slider",
+        [
+            "import ipywidgets as w\nfrom IPython.display import display\n"
+            "slider = w.IntSlider(value=3); slider",
+            "slider.value = 7; slider.description = 'moved'",
+        ],
+    ),
+    (
+        "binary buffers",
+        ["image = w.Image(value=bytes(range(256))); image", "image.value = b'other' * 50_000"],
+    ),
+    ("nested", ["box = w.VBox([slider, w.HBox([w.Text('t'), w.Button()])]); display(box)"]),
+    (
+        "output widget",
+        [
+            "out = w.Output(); display(out)\nwith out:\n    print('inside'); display('shown')\n"
+            "print('outside')",
+            "with out:\n    print('more')\n    1 / 0",
+            "out.clear_output()\nwith out: print('again')",
+        ],
+    ),
+    ("interact", ["@w.interact(x=3)\ndef f(x): print('f of', x); return x * 2"]),
 ]
 
 FIGURES: list[tuple[str, list[str]]] = [

@@ -12,7 +12,17 @@ from pathlib import Path
 
 from tests.conftest import isolated
 
-OLDEST = ("ipython==8.0.*", "ipykernel==6.9.*", "jupyter_client==7.*", "traitlets==5.2.*", "psutil")
+OLDEST = (
+    "ipython==8.0.*",
+    "ipykernel==6.9.*",
+    "jupyter_client==7.*",
+    "traitlets==5.2.*",
+    "psutil",
+    "matplotlib",
+    "pandas",
+    "ipython_genutils",
+)
+WIDGETS = "ipywidgets==7.7.5"  # the last one for these kernels; what it needs of a server is left
 STARTUP = Path(__file__).parents[2] / "jupyter_codesave" / "etc" / "50-jupyter_codesave.py"
 
 
@@ -23,7 +33,6 @@ class Stack:
     name: str
     python: str
     kernel: str
-    draws: bool  # matplotlib and pandas are there
     specs: str | None = None  # folder of its kernel spec
 
     def environment(self, folder: Path, **more: str) -> dict[str, str]:
@@ -36,18 +45,19 @@ class Stack:
 
 def newest() -> Stack:
     """Give this environment."""
-    return Stack("newest", sys.executable, "python3", True)
+    return Stack("newest", sys.executable, "python3")
 
 
 def oldest(folder: Path) -> Stack:
     """Make an environment with the oldest stack, with the startup file in its place."""
     python = folder / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    subprocess.run(
-        [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *OLDEST],
-        check=True,
-        env={**os.environ, "PIP_NO_INPUT": "1"},
-    )
+    for wanted in (OLDEST, ("--no-deps", WIDGETS)):
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", "--no-compile", *wanted],
+            check=True,
+            env={**os.environ, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        )
     startup = folder / "venv" / "etc" / "ipython" / "startup"
     startup.mkdir(parents=True)
     shutil.copy(STARTUP, startup)
@@ -57,4 +67,4 @@ def oldest(folder: Path) -> Stack:
     (spec / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "oldest", "language": "python"})
     )
-    return Stack("oldest", str(python), "codesave-oldest", False, str(folder / "share"))
+    return Stack("oldest", str(python), "codesave-oldest", str(folder / "share"))
