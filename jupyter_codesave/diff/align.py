@@ -23,6 +23,7 @@ FEW = 6
 ALIKE_ALONE = 0.08  # the same for a gap of one cell on each side
 ALIKE_ELSEWHERE = 0.5  # the same for a cell found out of order, or under another id
 PLACE = 0.2  # how much less a pair weighs that is at the start of a gap here and at its end there
+TELLING = 10  # characters of a source that are not the same by chance
 REPEATS = 64  # pairs of equal cells up to which all are candidates
 
 
@@ -129,6 +130,8 @@ class _Sides:
                     links.append(Link(i, j, weight))
             elif same_id is not None and a.keys[same_id] == b.keys[j]:
                 links.append(Link(same_id, j, 2 * a.mass(same_id) + 1))
+            if len(equal) == 1 == b.count[b.keys[j]] and b.sizes[j] >= TELLING:
+                continue  # the same text in one place on either side says more than an id
             if (
                 same_id is not None
                 and a.keys[same_id] != b.keys[j]

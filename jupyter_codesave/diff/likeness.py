@@ -12,7 +12,7 @@ from .sequences import Work, common_length
 _WORDS = re.compile(r"\w+|[^\w\s]")
 BRACKETS = "()[]{},:;"  # a line of these alone says nothing
 LONGEST = 20_000  # characters of a source that are looked at
-COMPARING = 200  # steps that comparing two cells takes, and one for each 8 of their characters
+COMPARING = 300  # steps that comparing two cells takes, and one for each 8 of their characters
 LEAST = 0.12  # of the different words of two cells that must be common to look any closer
 EXACT_WORDS = 10_000  # product of word counts up to which their order counts
 MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance

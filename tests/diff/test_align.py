@@ -15,6 +15,7 @@ from jupyter_codesave.diff import normalize
 from jupyter_codesave.diff.align import Alignment, align
 from jupyter_codesave.diff.sequences import Work
 
+from .hard import HARD, hardly_edited
 from .made import EDITS, code_cell, edited, fresh_id, notebook, some_notebook
 
 SCALE = float(os.environ.get("CODESAVE_TEST_SCALE", "1"))
@@ -51,6 +52,42 @@ def test_of_100_cells_98_find_their_origin_after_an_edit(kind: str, hidden: bool
         total += len(known)
         right += sum(came.get(j) == origin[j] for j in known)
     assert right >= 0.98 * total
+
+
+@pytest.mark.parametrize("kind", HARD)
+def test_of_10_cells_edited_hard_9_find_their_origin_without_ids(kind: str) -> None:
+    right = total = 0
+    pool = some_notebook(random.Random(99), 60)["cells"]
+    for seed in range(max(8, int(8 * SCALE))):
+        base = some_notebook(random.Random(seed), 40)
+        hard = hardly_edited(random.Random(f"{kind} {seed}"), base, kind, pool)
+        found = aligned(*(without_ids(side["cells"]) for side in (hard.base, hard.head)))
+        truth = {(i, j) for j, i in enumerate(hard.origin) if i is not None}
+        differ = {
+            (i, j)
+            for i, j in truth
+            if hard.base["cells"][i]["source"] != hard.head["cells"][j]["source"]
+        }
+        total += len(differ)
+        right += len(differ & {*found.pairs, *found.moves})
+    # Of a cell and its edited copy nobody knows for sure which is which.
+    assert right >= (0.75 if kind in ("copies", "everything") else 0.9) * total > 0
+
+
+def test_one_long_new_line_does_not_hide_the_lines_that_stayed() -> None:
+    ends = code_cell("import numpy"), code_cell("done()")
+    old = code_cell("class_names = info.features\nclass_names")
+    new = code_cell("frame['year'] -= frame['year'].mean() + frame['month'].std()\nclass_names")
+    found = aligned([ends[0], old, ends[1]], [ends[0], new, code_cell("# Year"), ends[1]])
+    assert (1, 1) in found.pairs
+
+
+def test_of_a_cell_and_its_copy_the_upper_one_is_the_cell() -> None:
+    ends = code_cell("import numpy"), code_cell("done()")
+    old = "model = build(size=10)\nmodel.fit(data, steps=100)\nmodel.save('small')"
+    heads = [code_cell(old.replace("10)", n).replace("small", n)) for n in ("20)", "30)")]
+    found = aligned([ends[0], code_cell(old), ends[1]], [ends[0], *heads, ends[1]])
+    assert found.pairs == [(0, 0), (1, 1), (2, 3)]
 
 
 def test_permuted_ids_do_not_mislead() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -39,6 +40,16 @@ def test_changed_lines_stand_with_their_context() -> None:
     assert "+ new = 1" in text
     assert "⋯ 12 equal lines" in text
     assert "x3 = 3" not in text
+
+
+def test_a_long_line_is_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
+    line = "value = " + " + ".join(f"name_{n}" for n in range(40))
+    base, head = [code_cell(line)], [code_cell(line + " - 1")]
+    assert f"- {line}\n" in printed(base, head)
+    folded = re.sub(r"\x1b\[[0-9;]*m", "", printed(base, head, True)).splitlines()
+    assert max(map(len, folded)) == 100
+    start = next(n for n, shown in enumerate(folded) if shown.startswith("  - value"))
+    assert "".join(shown[4:] for shown in folded[start:]).startswith(line)
 
 
 def test_words_are_marked_in_colour() -> None:
