@@ -21,6 +21,12 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "verify", help="re-read everything and name what is damaged (exit code 1) or missing"
     )
+    command.add_argument(
+        "--from",
+        metavar="PLACE",
+        dest="source",
+        help="repair with what a folder, a .zip or a team's store has of it, too",
+    )
     add_json(command)
     command.set_defaults(command=verify)
 
@@ -64,12 +70,17 @@ def ingest(_: argparse.Namespace) -> None:
 def verify(arguments: argparse.Namespace) -> int:
     """Verify the store; 1 for damage."""
     with opened(ingest_first=False) as ingest_:
-        found = ingest_.store.verify(progress=progress("verifying"))
+        store, shown = ingest_.store, progress("verifying")
+        if arguments.source:
+            with store.reading(arguments.source) as heal:
+                found = store.verify(progress=shown, heal=heal)
+        else:
+            found = store.verify(progress=shown)
     if arguments.json:
         print_json(found)
     else:
         print(f"{found['blobs']} blobs, {found['versions']} versions, {found['journals']} journals")
-        for kind in ("damaged", "missing"):
+        for kind in ("repaired", "damaged", "missing"):
             for name in found[kind]:
                 print(f"{kind}: {name}")
         if not found["damaged"] and not found["missing"]:

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import secrets
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..catalog import runs
 from ..errors import DamagedError, NotFoundError
@@ -21,6 +22,13 @@ from . import records
 
 if TYPE_CHECKING:
     from .store import Progress, Store
+
+_LARGEST = 256 << 20  # bytes of a record, or of a blob that is not streamed
+_GROWTH = 200  # times the archive's size that its entries may take together
+_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(RuntimeError, NotImplementedError, ValueError),  # encrypted, or packed in an unknown way
+)
 
 
 class Archive:
@@ -31,12 +39,13 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError:
             raise NotFoundError(f"there is no archive {path}") from None
-        except (OSError, zipfile.BadZipFile) as error:
+        except _FAULTS as error:
             raise DamagedError(
                 f"the archive {path} cannot be read ({error}); copy it again"
             ) from error
         self.path = path
         self.names = set(self._zip.namelist())
+        self._check_sizes()
         self._records = [self._record(name) for name in sorted(self.names) if _is_record(name)]
 
     def __enter__(self) -> Archive:
@@ -75,17 +84,17 @@ class Archive:
     def get(self, digest: str) -> bytes:
         """Give a blob's bytes; DamagedError when they are not what they should be."""
         with self.open(digest) as file:
-            data = file.read()
+            data = file.read(_LARGEST + 1)
         if digest_of(data) != digest:
             raise DamagedError(f"{digest} in {self.path} is damaged; copy the archive again")
         return data
 
     def open(self, digest: str) -> BinaryIO:
-        """Open a blob's bytes."""
-        try:
-            return cast(BinaryIO, self._zip.open(f"blobs/{digest[7:]}"))
-        except KeyError:
-            raise NotFoundError(f"{self.path} does not hold the blob {digest}") from None
+        """Open a blob's bytes; DamagedError while they are read when the archive is damaged."""
+        name = f"blobs/{digest[7:]}"
+        if name not in self.names:
+            raise NotFoundError(f"{self.path} does not hold the blob {digest}")
+        return cast(BinaryIO, io.BufferedReader(_Inside(self._zip, name, self.path), 1 << 20))
 
     def copy_into(self, target: zipfile.ZipFile, but: Iterable[str]) -> None:
         """Copy all entries into another archive, but some."""
@@ -95,15 +104,52 @@ class Archive:
                 while chunk := source.read(1 << 20):
                     sink.write(chunk)
 
+    def _check_sizes(self) -> None:
+        """Refuse an archive that is made to fill memory and disks."""
+        whole = sum(entry.file_size for entry in self._zip.infolist())
+        told = sum(entry.file_size for entry in self._zip.infolist() if _is_record(entry.filename))
+        if whole > self.path.stat().st_size * _GROWTH + _LARGEST or told > 4 * _LARGEST:
+            raise DamagedError(
+                f"the archive {self.path} would grow to {whole:,} bytes, as none of ours does; "
+                "do not trust where it comes from"
+            )
+
     def _record(self, name: str) -> records.Record:
+        with io.BufferedReader(_Inside(self._zip, name, self.path)) as file:
+            data = file.read(_LARGEST + 1)
+        record = records.load(data) if len(data) <= _LARGEST else None
+        if record is None:
+            raise DamagedError(f"{name} in {self.path} is no record; copy the archive again")
+        return record
+
+
+class _Inside(io.RawIOBase):
+    """An entry of an archive; whatever is wrong with it is told as damage."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str, path: Path) -> None:
+        self._name, self._path = name, path
+        self._file = self._do(lambda: archive.open(name))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._do(lambda: self._file.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_file"):
+            self._file.close()
+        super().close()
+
+    def _do(self, work: Callable[[], Any]) -> Any:
         try:
-            record = json.loads(self._zip.read(name))
-            if isinstance(record, dict) and isinstance(record["revision"], int):
-                _ = record["run"]["id"] if record["kind"] == "run" else record["kind"]
-                return record
-        except (ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            pass
-        raise DamagedError(f"{name} in {self.path} is no record; copy the archive again")
+            return work()
+        except _FAULTS as error:
+            raise DamagedError(
+                f"{self._name} in {self._path} cannot be read ({error}); copy the archive again"
+            ) from error
 
 
 def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) -> dict[str, int]:

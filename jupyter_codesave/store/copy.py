@@ -7,21 +7,25 @@ and copying twice is copying once.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ..catalog import journals, runs, versions
+from ..blobs.local import LocalBlobs
+from ..catalog import journals, runs, versions, whereabouts
 from ..catalog.catalog import Transaction
-from ..errors import DamagedError, NotFoundError, UsageError
-from ..model.artifact import check_name
+from ..errors import DamagedError, NotFoundError, UnavailableError, UsageError
 from ..model.digest import digest_of
 from ..model.manifest import Manifest
 from ..settings import Setting
 from . import records
 from .archive import Archive, pack_up
 from .contents import WHOLE
+from .plausible import is_plausible
 
 if TYPE_CHECKING:
     from .store import Progress, Store
@@ -52,10 +56,29 @@ def copy_from(
             for run_id in progress(ids):
                 _take(store, archive.records_of(run_id), archive.get, archive.open, counts)
             return counts
-    if "://" not in place and not Path(place).is_dir():
-        raise NotFoundError(f"there is no folder {place}; give a data folder or a .zip")
-    with _opened(store, place) as source:
+    with _opened_source(store, place) as source:
         return _copy(source, store, _choose(source, chosen), progress)
+
+
+@contextmanager
+def reading(store: Store, place: str) -> Iterator[Callable[[str], bytes | None]]:
+    """Give what reads blobs at a place by their digests, and None for those it does not have."""
+
+    def or_none(get: Callable[[str], bytes]) -> Callable[[str], bytes | None]:
+        def read(digest: str) -> bytes | None:
+            try:
+                return get(digest)
+            except (NotFoundError, DamagedError):
+                return None
+
+        return read
+
+    if place.endswith(".zip"):
+        with Archive(Path(place)) as archive:
+            yield or_none(archive.get)
+    else:
+        with _opened_source(store, place) as source:
+            yield or_none(source.get)
 
 
 def _copy(source: Store, target: Store, ids: Iterable[str], progress: Progress) -> dict[str, int]:
@@ -105,7 +128,11 @@ def _take(
     open_: Callable[[str], BinaryIO],
     counts: dict[str, int],
 ) -> None:
-    _check(found)
+    if not all(map(is_plausible, found)):
+        raise DamagedError(
+            "a run's record is none; copy the run again from where it was made, or run "
+            "`jupyter codesave verify` there"
+        )
     record = next(each for each in found if each["kind"] == "run")
     run_id = record["run"]["id"]
     mark = digest_of(records.dump({**record, "revision": 0}))
@@ -113,11 +140,14 @@ def _take(
         if journals.fact(tx, f"copied {run_id}") == mark and runs.columns(tx, run_id):
             counts["unchanged"] += 1
             return
-    for digest, size in sorted(blobs_of(found, read).items()):
-        if target.has(digest):
+    wanted = blobs_of(found, read)
+    there = _touch(target, wanted)
+    _make_sure_of_room(target, [size or 0 for d, size in wanted.items() if d not in there])
+    for digest, size in sorted(wanted.items()):
+        if digest in there:
             continue
         if size is not None and size > WHOLE:
-            stored = _stream(target, digest, open_)
+            stored = _stream(target, digest, size, open_)
         else:
             stored = target.put(read(digest))
         if stored != digest:
@@ -130,7 +160,11 @@ def _take(
     dropped = None
     with target.catalog.write() as tx:
         tx.keep_blobs()
+        if whereabouts.touch(tx, wanted, time.time()) != wanted.keys():
+            raise UnavailableError(f"blobs of run {run_id} went while it was copied; copy it again")
         row = runs.columns(tx, run_id)
+        # Whether it is deleted is decided where it lies.
+        deleted = row["deleted"] if row else None
         journals.welcome(tx, run_id)
         for each in found:
             if each["kind"] == "ledger":
@@ -142,9 +176,9 @@ def _take(
                     digest = target.contents.put_record(records.dump(each))
                     records.restore(tx, target.contents, each, digest)
             else:
-                records.restore(
-                    tx, target.contents, each, row["record"] if row else None, move=True
-                )
+                own = {**each, "deleted": deleted}
+                known = row["record"] if row else None
+                records.restore(tx, target.contents, own, known, move=True)
         runs.set_columns(tx, run_id, revision=row["revision"] if row else 0)
         dropped = records.keep_run(tx, target.contents, run_id)
         old_ledger = records.keep_ledger(tx, target.contents)
@@ -153,30 +187,33 @@ def _take(
     counts["runs"] += 1
 
 
-def _stream(target: Store, digest: str, open_: Callable[[str], BinaryIO]) -> str:
+def _touch(target: Store, wanted: Iterable[str]) -> set[str]:
+    """Name the blobs that the target has, and keep the collector from them meanwhile."""
+    with target.catalog.write() as tx:
+        tx.keep_blobs()
+        return whereabouts.touch(tx, wanted, time.time())
+
+
+def _make_sure_of_room(target: Store, sizes: Iterable[int]) -> None:
+    if not isinstance(target.blobs, LocalBlobs):
+        return
+    needed, free = sum(sizes), shutil.disk_usage(target.folder).free
+    if needed > free:
+        raise UnavailableError(
+            f"{target.folder} has room for {free:,} bytes and the run may take {needed:,}; make "
+            "room, or copy fewer runs"
+        )
+
+
+def _stream(target: Store, digest: str, size: int, open_: Callable[[str], BinaryIO]) -> str:
     with tempfile.NamedTemporaryFile(dir=target.folder, prefix=".incoming-") as file:
         with open_(digest) as source:
-            while chunk := source.read(1 << 20):
+            room = size + WHOLE  # a stream that is longer than it should be is not followed
+            while room > 0 and (chunk := source.read(1 << 20)):
                 file.write(chunk)
+                room -= len(chunk)
         file.flush()
         return target.put_file(file.name)[0]
-
-
-def _check(found: list[records.Record]) -> None:
-    """Refuse what no store of ours would say: a place that is copied from is not trusted."""
-    try:
-        for record in found:
-            for row in record.get("versions", ()):
-                check_name(row["artifact"])
-            if record["kind"] == "run":
-                run_id = record["run"]["id"]
-                if not (run_id.isalnum() and run_id.isascii() and len(run_id) <= 32):
-                    raise UsageError(f"{run_id!r} is no run's id")
-                runs.from_row(record["run"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(
-            f"a record cannot be read ({error!r}); copy it again from where it was made"
-        ) from error
 
 
 def _choose(store: Store, chosen: Sequence[str]) -> list[str]:
@@ -197,6 +234,12 @@ def _among(there: Sequence[str], chosen: Sequence[str], place: str) -> list[str]
             raise NotFoundError(f"{place} holds {few} {reference!r}; give a whole id")
         found += fitting
     return found
+
+
+def _opened_source(store: Store, place: str) -> Store:
+    if "://" not in place and not Path(place).is_dir():
+        raise NotFoundError(f"there is no folder {place}; give a data folder or a .zip")
+    return _opened(store, place)
 
 
 def _opened(store: Store, place: str) -> Store:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +14,15 @@ from ..blobs import envelope, packs
 from ..blobs.local import LocalBlobs
 from ..catalog import runs
 from ..errors import CodeSaveError
+from ..journal.notebook import Fold, dump_notebook
+from ..journal.reader import Lost, Record, read
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.digest import digest_of
 
 if TYPE_CHECKING:
     from .store import Store
+
+_TRIED = 100  # records
 
 
 class Healing:
@@ -35,9 +41,9 @@ class Healing:
             *(partial(contents.packs.part, *place) for place in self._packed().get(digest, ())),
             lambda: envelope.raw(spool.get(digest)),
         ]
-        for read in candidates:
+        for fetch in candidates:
             try:
-                data = envelope.decode(read(), contents.get)
+                data = envelope.decode(fetch(), contents.get)
             except CodeSaveError:
                 continue
             if digest_of(data) == digest:
@@ -49,20 +55,18 @@ class Healing:
         store = self._store
         for artifact in store.artifacts():
             for version in artifact.versions:
-                if version.run is None:
-                    continue
                 try:
                     entry = store.manifest(version.digest).entries.get(SESSION_NOTEBOOK)
-                    if entry is not None and entry.digest == digest:
-                        return self._fold(version.run, digest)
+                    if entry is None or entry.digest != digest or version.run is None:
+                        continue
+                    if data := self._fold(version.run, version.created, digest):
+                        return data
                 except CodeSaveError:
                     continue
         return None
 
-    def _fold(self, run_id: str, digest: str) -> bytes | None:
-        from ..journal.notebook import Fold, dump_notebook
-        from ..journal.reader import read
-
+    def _fold(self, run_id: str, created: str, digest: str) -> bytes | None:
+        """Fold a run as it was at its end, else as it was when a version was created."""
         store = self._store
         with store.catalog.read() as tx:
             row = runs.columns(tx, run_id)
@@ -71,14 +75,9 @@ class Healing:
             return None
         with tempfile.TemporaryDirectory(dir=store.folder, prefix=".incoming-") as folder:
             path = Path(folder) / "session.journal"
-            path.write_bytes(store.get(state.digest))
-            fold = Fold()
-            for item in read(path):
-                fold.feed(item)
-            if run_id not in fold.runs:
-                return None
-            data = dump_notebook(fold.notebook(run_id))
-        return data if digest_of(data) == digest else None
+            with store.open_blob(state.digest) as sealed, path.open("wb") as file:
+                shutil.copyfileobj(sealed, file)
+            return _folded(path, run_id, digest, None) or _folded(path, run_id, digest, created)
 
     def _packed(self) -> dict[str, list[tuple[str, int, int]]]:
         if self._members is None:
@@ -93,3 +92,27 @@ class Healing:
                     place = kept.key, each.offset, each.length
                     self._members.setdefault(each.digest, []).append(place)
         return self._members
+
+
+def _folded(path: Path, run_id: str, digest: str, created: str | None) -> bytes | None:
+    """Fold a journal up to its end, or to a record shortly before `created`."""
+    until = None
+    if created is not None:
+        moment = datetime.fromisoformat(created.replace("Z", "+00:00"))
+        until = int(moment.timestamp() * 1e9)
+    found = [each for each in read(path) if until is None or _time_of(each) <= until]
+    # Which record was the last one read then, nobody wrote down: the newest ones are tried.
+    certain = len(found) if until is None else max(len(found) - _TRIED, 0)
+    fold = Fold()
+    for at, item in enumerate(found, 1):
+        fold.feed(item)
+        if at >= certain and run_id in fold.runs:
+            data = dump_notebook(fold.notebook(run_id))
+            if digest_of(data) == digest:
+                return data
+    return None
+
+
+def _time_of(item: Record | Lost) -> int:
+    """Give when something was recorded; what is lost was, long ago."""
+    return item.time_ns if isinstance(item, Record) else 0

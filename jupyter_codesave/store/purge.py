@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,7 +148,7 @@ def _clear_files(store: Store, chosen: Iterable[str], sessions: Iterable[str]) -
     for session in sessions:
         with store.catalog.read() as tx:
             alive = bool(rows.of_session(tx, session)) or journals.get(tx, session) is not None
-        for file in (store.folder / "journal").glob(f"{Path(session).name}.*"):
+        for file in (store.folder / "journal").glob(f"{escape(Path(session).name)}.*"):
             if alive:
                 waiting += file.suffix == ".journal"
             else:

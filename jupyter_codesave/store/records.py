@@ -23,6 +23,7 @@ from ..model.digest import digest_of, is_digest
 from ..model.execution import Execution
 from ..model.manifest import Manifest
 from .contents import Contents
+from .plausible import is_plausible
 from .printed import printed
 
 Record = dict[str, Any]
@@ -108,8 +109,8 @@ def load(data: bytes, digest: str | None = None) -> Record | None:
         if digest is not None and digest_of(text) != digest:
             return None
         record = json.loads(text)
-        return record if isinstance(record, dict) and "kind" in record else None
-    except (CodeSaveError, ValueError):
+        return record if is_plausible(record) else None
+    except (CodeSaveError, ValueError, RecursionError):
         return None
 
 
@@ -146,12 +147,13 @@ def restore(
     `digest` names the record where it lies in this store; None: it will get one of this store.
     """
     if record["kind"] == _LEDGER:
-        versions.put_series(tx, [tuple(row) for row in record["series"]])
-        journals.forget_runs(tx, [tuple(row) for row in record["purged"]])
+        versions.put_series(tx, [tuple(row[:3]) for row in record["series"]])
+        journals.forget_runs(tx, [tuple(row[:2]) for row in record["purged"]])
         journals.set_fact(tx, _LEDGER, digest or "")
         journals.set_fact(tx, "ledger revision", str(record["revision"]))
     elif record["kind"] == "journal":
-        journals.put(tx, JournalState(**record["journal"]), digest)
+        known = {name: record["journal"][name] for name in JournalState.__dataclass_fields__}
+        journals.put(tx, JournalState(**known), digest)
     elif record["kind"] == "version":
         for row in record["versions"]:
             _restore_version(tx, row, None, digest, move)
@@ -180,7 +182,8 @@ def _restore_run(
     runs.put_executions(
         tx,
         [
-            Execution(run.id, **dict(zip(_EXECUTION, row, strict=True)))
+            # A newer version's rows may be longer.
+            Execution(run.id, **dict(zip(_EXECUTION, row, strict=False)))
             for row in record["executions"]
         ],
     )

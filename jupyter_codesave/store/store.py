@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -361,7 +362,7 @@ class Store:
     def verify(
         self, progress: Progress = iter, heal: Callable[[str], bytes | None] | None = None
     ) -> dict[str, Any]:
-        """Read and hash everything; see `verify.verify`."""
+        """Read and hash everything; see `verify.verify`; `reading` gives a `heal`."""
         from .verify import verify
 
         return verify(self, progress, heal)
@@ -412,6 +413,12 @@ class Store:
         from .copy import copy_from
 
         return copy_from(self, place, runs, progress)
+
+    def reading(self, place: str) -> AbstractContextManager[Callable[[str], bytes | None]]:
+        """Open another place to read blobs from, for `verify` to repair with."""
+        from .copy import reading
+
+        return reading(self, place)
 
     def size(self) -> int:
         """Give the bytes that all blobs take."""

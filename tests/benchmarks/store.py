@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--versions", type=Path)
     parser.add_argument("--executions", type=int, default=1_000_000)
     parser.add_argument(
-        "--only", default="", help="tree, versions, verify, large, autosaves, catalogs"
+        "--only", default="", help="tree, versions, verify, large, autosaves, sqlite, postgresql"
     )
     options = parser.parse_args(arguments)
     factor = calibrate()
@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> None:
         "verify": verify,
         "large": large,
         "autosaves": autosaves,
-        "catalogs": lambda folder: catalogs(folder, options.executions),
+        "sqlite": lambda folder: catalog(folder, "SQLite", options.executions),
+        "postgresql": lambda folder: catalog(folder, "PostgreSQL", options.executions),
     }
     for name, table in tables.items():
         if options.only in ("", name):
@@ -467,22 +468,13 @@ def alive(path: Path) -> Iterator[None]:
 # -- catalogs ---------------------------------------------------------------------------------
 
 
-def catalogs(folder: Path, count: int) -> list[Row]:
-    """List and search 100,000 runs with a million executions, on both catalogs."""
-    rows: list[Row] = []
-    for name, values in (("SQLite", {}), ("PostgreSQL", {"database_url": servers.postgresql()})):
-        with Place(folder / name, values).open() as store:
-            begun = time.perf_counter()
-            fill(store, count)
-            rows.append(
-                (
-                    f"{name}: {count:,} executions written, s",
-                    f"{time.perf_counter() - begun:.0f}",
-                    "",
-                )
-            )
-            rows += measured(store, name)
-    return rows
+def catalog(folder: Path, name: str, count: int) -> list[Row]:
+    """List and search 100,000 runs with a million executions."""
+    values = {"database_url": servers.postgresql()} if name == "PostgreSQL" else {}
+    with Place(folder, values).open() as store:
+        took = seconds(lambda: fill(store, count), cpu=False)
+        wrote = (f"{name}: {count:,} executions written, s", f"{took:.0f}", "")
+        return [wrote, *measured(store, name)]
 
 
 def fill(store: Store, count: int) -> None:
@@ -507,7 +499,7 @@ def fill(store: Store, count: int) -> None:
                         f"{a} = {b}(lr = 3e-4, step={number + n})\nshow({c})\nimport numpy as np"
                     )
                     if (number + n) % 50_000 == 1:
-                        source += "\nneedle_in_haystack(1)"
+                        source += "\nneedle_in_haystack(1)\nGröße = zähle(7)"
                     made.append(Execution(run.id, n, f"k{n}", source, started=started))
             runs.put_executions(tx, made)
     if not isinstance(store.catalog.place, Path):
@@ -538,7 +530,11 @@ def measured(store: Store, name: str) -> list[Row]:
             "import numpy",
             "step=123456",
             "plot_1999",
+            "größe = zähle(7)",
+            "np",
             "absent_everywhere",
+            "absent_lr=3e-4, step=1",
+            "Ω",
         )
     }
     found = [(f"{name}: list {what}", work, "≤ 20") for what, work in listings.items()]
