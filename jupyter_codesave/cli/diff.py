@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from ..errors import CodeSaveError, NotFoundError
 from .output import add_json, console, moment, opened, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..diff.trees import Side
+    from ..ingest import Ingest
 
 
 def add(commands: Any) -> None:
@@ -16,7 +23,9 @@ def add(commands: Any) -> None:
         "diff",
         help="show how two saved codes differ, cell by cell",
         description="Without references: the newest run against the one before (@2 @1). With one "
-        "notebook: its last run against the file as it is now. Exit code 1 for a difference.",
+        "notebook: its last run against the file as it is now. A reference is a run (id, @1, "
+        "NOTEBOOK.ipynb@1), a version (ARTIFACT:v0), a path, or, of a file named too, a revision "
+        "of git (HEAD~1). Exit code 1 for a difference.",
     )
     command.add_argument("base", metavar="BASE", nargs="?")
     command.add_argument("head", metavar="HEAD", nargs="?")
@@ -55,24 +64,24 @@ def add(commands: Any) -> None:
 def diff(arguments: argparse.Namespace) -> int:
     """Compare two codes; 1 when a person sees a difference."""
     from ..diff.notebooks import Options
-    from ..diff.trees import Side, compare
+    from ..diff.trees import compare
 
     base, head = references(arguments.base, arguments.head)
+    files = [name for name in (arguments.path, head, base) if name and os.path.isfile(name)]
     options = Options(
         outputs=not (arguments.sources_only or arguments.no_outputs),
         metadata=not (arguments.sources_only or arguments.no_metadata),
         noise=arguments.noise,
     )
     with opened() as ingest:
-        sides = []
-        for reference in (base, head):
-            code = ingest.code(reference)
-            sides.append(Side(reference, code, code.kind, code.title, code.run))
+        sides = [_side(ingest, reference, files) for reference in (base, head)]
+        one = all(side.kind == "path" and len(side.tree.files) == 1 for side in sides)
+        path = os.path.basename(arguments.path) if arguments.path and one else arguments.path
         wants_text = not arguments.json or arguments.with_notebooks
         found = compare(
             *sides,
             options=options,
-            path=arguments.path,
+            path=path,
             notebooks="full" if wants_text else "none",
         )
     if arguments.json:
@@ -93,6 +102,38 @@ def diff(arguments: argparse.Namespace) -> int:
     else:
         show()
     return int(found["changed"])
+
+
+def _side(ingest: Ingest, reference: str, files: Sequence[str]) -> Side:
+    """Give what a reference stands for; as with nbdiff a git revision, too, of a file named."""
+    from ..diff.trees import Files, Side
+
+    try:
+        code = ingest.code(reference)
+    except CodeSaveError:
+        for file in files:
+            content = _at_revision(reference, file)
+            if content is not None:
+                title = f"{file} at {reference}"
+                return Side(reference, Files({os.path.basename(file): content}), "path", title)
+        raise
+    return Side(reference, code, code.kind, code.title, code.run)
+
+
+def _at_revision(revision: str, file: str) -> bytes | None:
+    """Read a file as git has it at a revision; None if there is no git or no such revision."""
+    folder, name = os.path.split(os.path.abspath(file))
+    git = ["git", "-C", folder]
+    verify = ["rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"]
+    try:
+        commit = subprocess.run([*git, *verify], capture_output=True, check=True, text=True).stdout
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return None
+    show = ["cat-file", "blob", f"{commit.strip()}:./{name}"]
+    found = subprocess.run([*git, *show], capture_output=True, check=False)
+    if found.returncode:
+        raise NotFoundError(f"{file} is not in git at {revision}; name a revision that has it")
+    return found.stdout
 
 
 def references(base: str | None, head: str | None) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def test_in_a_pipe_nothing_is_cut_and_nothing_coloured(home: Home) -> None:
     assert "  - 1\n" in text
     assert "  - 1\n" not in home.command("diff", str(base), str(head), "-O", check=1).stdout
     assert home.command("diff", str(base), str(base), check=0).stdout
+    assert (
+        "other.ipynb" in home.command("diff", str(base), str(head), "other.ipynb", check=2).stderr
+    )
     assert "is-not-there.ipynb" in home.command("diff", "is-not-there.ipynb", check=2).stderr
 
 
@@ -80,3 +84,26 @@ def test_any_character_a_notebook_can_hold_is_printed(home: Home) -> None:
     assert "a = '�'" in printed.stdout
     assert "\x1b" not in printed.stdout
     assert home.json("diff", str(base), str(head), check=1)["changed"]
+
+
+def test_a_notebook_is_compared_with_what_git_has_of_it(home: Home) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=home.work, check=True, capture_output=True)
+
+    git("init")
+    path = write(home.work / "n.ipynb", code_cell("first()", id="a"))
+    git("add", "n.ipynb")
+    git("commit", "-m", "one")
+    write(path, code_cell("second()", id="a"))
+    git("commit", "-a", "-m", "two")
+    write(path, code_cell("third()", id="a"))
+    text = home.command("diff", "HEAD", "n.ipynb", check=1).stdout
+    assert "- second()" in text
+    assert "+ third()" in text
+    text = home.command("diff", "HEAD~1", "HEAD", "n.ipynb", check=1).stdout
+    assert "- first()" in text
+    assert "+ second()" in text
+    assert "NOPE" in home.command("diff", "NOPE", "n.ipynb", check=2).stderr
+    write(home.work / "new.ipynb")
+    assert "new.ipynb is not in git" in home.command("diff", "HEAD", "new.ipynb", check=2).stderr
