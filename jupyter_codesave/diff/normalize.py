@@ -207,17 +207,26 @@ def _shallow(value: Any) -> Any:
             return value
         within = [held.values() if type(held) is dict else held for held in level]
         level = [v for values in within for v in values if v and type(v) in (dict, list)]
-    return _cut(value, DEEPEST)
+    return _cut(value)
 
 
-def _cut(value: Any, levels: int) -> Any:
-    if type(value) not in (dict, list) or not value:
-        return value
-    if not levels:
-        return json.dumps(value, sort_keys=True)
-    if type(value) is dict:
-        return {k: _cut(v, levels - 1) for k, v in value.items()}
-    return [_cut(v, levels - 1) for v in value]
+def _cut(value: Any) -> Any:
+    """A copy with text at the deepest level; in loops, for it may be all that a stack can bear."""
+    top = value.copy()
+    level = [top]
+    for depth in range(1, DEEPEST + 1):
+        below = []
+        for held in level:
+            for key, inner in list(held.items() if type(held) is dict else enumerate(held)):
+                if not inner or type(inner) not in (dict, list):
+                    continue
+                if depth == DEEPEST:
+                    held[key] = json.dumps(inner, sort_keys=True)
+                else:
+                    held[key] = inner.copy()
+                    below.append(held[key])
+        level = below
+    return top
 
 
 def _text(value: Any) -> str:
