@@ -22,6 +22,7 @@ from .text import CONTEXT, word_marks
 
 STEPS = 2_000_000  # of work for one cell's lines
 LONGEST = 400  # characters of a line that are printed
+BEFORE = 60  # equal characters shown before the difference in a longer line
 MOST_LINES = 200  # lines of one side of a change that are printed
 
 _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)", re.DOTALL)
@@ -156,9 +157,25 @@ def replaced_lines(base: Sequence[Line], head: Sequence[Line]) -> Iterator[Text]
             size = new.shown.partition(" ")[2]
             yield Text(f"~ {old.shown} → {size}", style="yellow")
         return
+    if pairs:
+        pairs = [_from_difference(old, new) for old, new in pairs]
+        base, head = [old for old, _ in pairs], [new for _, new in pairs]
     marks = [word_marks(old.shown[:LONGEST], new.shown[:LONGEST]) for old, new in pairs]
     yield from _signed("-", "red", base, [m[0] for m in marks])
     yield from _signed("+", "green", head, [m[1] for m in marks])
+
+
+def _from_difference(old: Line, new: Line) -> tuple[Line, Line]:
+    """Two lines without a long equal start, behind which nobody would see their difference."""
+    a, b = old.shown, new.shown
+    if max(len(a), len(b)) <= LONGEST:
+        return old, new
+    differ = (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    cut = next(differ, min(len(a), len(b))) - BEFORE
+    if cut <= BEFORE:
+        return old, new
+    start = f"⋯ {cut} equal characters ⋯ "
+    return old._replace(shown=start + a[cut:]), new._replace(shown=start + b[cut:])
 
 
 def _signed(

@@ -52,6 +52,15 @@ def test_a_long_line_is_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
     assert "".join(shown[4:] for shown in folded[start:]).startswith(line)
 
 
+def test_a_difference_far_along_a_line_is_shown() -> None:
+    line = "".join(f"word{n} " for n in range(200))
+    text = printed([code_cell(line + "old end" + line)], [code_cell(line + "new end" + line)])
+    assert "old end" in text
+    assert "new end" in text
+    assert "equal characters" in text
+    assert "more characters" in text
+
+
 def test_words_are_marked_in_colour() -> None:
     text = printed(
         [code_cell("rate = compute(alpha, 3)")], [code_cell("rate = compute(beta, 3)")], True
