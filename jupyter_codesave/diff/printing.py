@@ -117,13 +117,13 @@ def _print_cells(file: Json, console: Console, sources_only: bool) -> None:
     notebooks = file.get("notebooks")
     if notebooks is None:
         return
-    skipped = 0
+    skipped: list[Json] = []
     for entry in file["cells"]:
         if entry["change"] == "unchanged" or entry.get("superseded"):
-            skipped += 1
+            skipped.append(entry)
             continue
         _print_skipped(skipped, console)
-        skipped = 0
+        skipped.clear()
         base = None if entry["base"] is None else notebooks["base"]["cells"][entry["base"]]
         head = None if entry["head"] is None else notebooks["head"]["cells"][entry["head"]]
         console.print(_cell_title(entry, (head or base or {})["cell_type"]))
@@ -147,9 +147,14 @@ def _print_line(text: Text, console: Console, indent: int = 0) -> None:
         console.print(Text(margin).append_text(part), soft_wrap=True)
 
 
-def _print_skipped(count: int, console: Console) -> None:
-    if count:
-        console.print(Text(f"⋯ {count} unchanged cell{'s' if count > 1 else ''}", style="dim"))
+def _print_skipped(entries: Sequence[Json], console: Console) -> None:
+    earlier = sum(bool(entry.get("superseded")) for entry in entries)
+    unchanged = len(entries) - earlier
+    words = [f"{unchanged} unchanged cell{'s' if unchanged > 1 else ''}"] if unchanged else []
+    if earlier:
+        words.append(f"{earlier} earlier execution{'s' if earlier > 1 else ''}")
+    if words:
+        console.print(Text(f"⋯ {', '.join(words)}", style="dim"))
 
 
 def _cell_title(entry: Json, cell_type: str) -> Text:

@@ -57,6 +57,7 @@ def test_what_a_kernel_ran_is_compared_with_the_file_while_it_runs_and_after(hom
     )
     text = home.command("diff", str(path), check=1).stdout
     assert "1 modified, 1 added, 1 superseded" in text
+    assert "⋯ 2 unchanged cells, 1 earlier execution\n" in text
     assert "- print(a + 1)" in text
     assert "+ print(a + 2)" in text
 
@@ -64,7 +65,7 @@ def test_what_a_kernel_ran_is_compared_with_the_file_while_it_runs_and_after(hom
 def test_in_a_pipe_nothing_is_cut_and_nothing_coloured(home: Home) -> None:
     long = "x = '" + "word " * 200 + "'"
     base = write(home.work / "base.ipynb", code_cell(long, stream("1\n"), id="a"))
-    head = write(home.work / "head.ipynb", code_cell(long + " + y", stream("2\n"), id="a"))
+    head = write(home.work / "head.ipynb", code_cell("y" + long[1:], stream("2\n"), id="a"))
     text = home.command("diff", str(base), str(head), check=1).stdout
     assert "\x1b" not in text
     assert f"- {long[:300]}" in text
