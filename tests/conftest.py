@@ -32,7 +32,8 @@ def isolated(folder: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("CODESAVE", "JUPYTER", "JPY_", "IPYTHON"))
+        # PYTEST: a kernel that sees it does not look at what its subprocesses print
+        if not name.startswith(("CODESAVE", "JUPYTER", "JPY_", "IPYTHON", "PYTEST"))
         or name.startswith("CODESAVE_TEST")
     }
     folder.mkdir(parents=True, exist_ok=True)
