@@ -33,6 +33,7 @@ class Tap:
         self._send = kernel.iopub_thread.send_multipart
         self._input = getattr(kernel, "_input_request", None)
         self._disowned: tuple[str, Any, Any] | None = None  # whose threads, our start, their start
+        self._missed: list[Frames] = []  # what came when there was no room on the stack
         self._echoes: list[tuple[Any, Any]] = []
 
     def install(self) -> None:
@@ -54,10 +55,24 @@ class Tap:
         """Record, then send; what the client sees is in the journal."""
         if self._recorder.is_here:
             try:
+                if self._missed:
+                    self._catch_up()
                 self._observe(frames)
+            except RecursionError:  # the user's code stands where there is no room for ours
+                self._missed.append(frames)
             except Exception as error:
                 self._recorder.note_fault(error)
         return self._send(frames, *args, **kwargs)
+
+    def _catch_up(self) -> None:
+        missed, self._missed = self._missed, []
+        while missed:
+            try:
+                self._observe(missed[0])
+            except RecursionError:
+                self._missed = missed
+                raise
+            del missed[0]
 
     def _observe(self, frames: Frames) -> None:
         at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)

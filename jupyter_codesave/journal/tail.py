@@ -253,6 +253,7 @@ class TailStream:
         self._ends = [-1] * len(places)  # when each chunk was left, in flushes
         self._left: list[int] = []  # chunks left during the present write
         self._apart_at = -1  # when something was laid apart, in flushes
+        self._missed: list[tuple[Any, str]] = []  # printed when there was no room on the stack
         self._stopped = False
         self._lock = threading.RLock()
 
@@ -262,10 +263,16 @@ class TailStream:
             if self._who() is self._parent:
                 self._put(string.encode())
                 return
-        except (ValueError, LookupError):
+        except (ValueError, LookupError, RecursionError):
             pass  # no room, lone surrogates, or a thread of its own
         try:
             self._slowly(string)
+        except RecursionError:  # the user's code stands where there is no room for ours
+            parent = None
+            with suppress(LookupError, RecursionError):
+                parent = self._who()
+            self._missed.append((parent, string))
+            self._parent = None
         except Exception:
             self.stop()
 
@@ -311,21 +318,28 @@ class TailStream:
     def _slowly(self, string: str) -> None:
         parent = self._source.parent_header
         with self._lock:
+            while self._missed and not self._stopped:
+                missed = self._missed[0]
+                self._put_down(missed[0] or parent, missed[1])
+                del self._missed[0]
             if self._stopped:
                 return
-            if parent is not self._parent:
-                self._turn_to(parent)
-            if self._muted:
-                return
-            if len(string) > _LARGE:
-                self._lay_apart(string)
-            else:
-                for at in range(0, len(string), _PIECE):
-                    self._keep(string[at : at + _PIECE].encode("utf-8", "surrogatepass"))
+            self._put_down(parent, string)
             # Only now the stream gets this very text: a flush meanwhile did not take it along.
             for index in self._left:
                 self._ends[index] = self._flushes
             self._left.clear()
+
+    def _put_down(self, parent: Any, string: str) -> None:
+        if parent is not self._parent:
+            self._turn_to(parent)
+        if self._muted:
+            return
+        if len(string) > _LARGE:
+            self._lay_apart(string)
+        else:
+            for at in range(0, len(string), _PIECE):
+                self._keep(string[at : at + _PIECE].encode("utf-8", "surrogatepass"))
 
     def _turn_to(self, parent: Any) -> None:
         """Another execution prints from here on."""

@@ -29,6 +29,7 @@ LARGE = 256 << 10  # bytes from which a record goes through the writer thread
 QUEUE_LIMIT = 32 << 20
 _SYNC_EVERY = 0.7  # s
 _RETRY_EVERY = 1.0  # s
+_PATIENCE = 20.0  # s that somebody waits for room in the queue
 _MOST_PARTS = 64  # that are written one by one
 _SLICE = 512 << 10  # bytes of one write: Linux takes a fifth of the time of 20 MB at once
 _FLOCK = struct.Struct("hhqqi4x")  # Linux's struct flock
@@ -56,6 +57,7 @@ class Writer:
         self._writing = False
         self._dirty = False
         self._closing = False
+        self._hangs = False
         self._queue: deque[tuple[Sequence[Payload], int]] = deque()
         self._queued = 0
         self._taken = self._done = 0  # how many were ever queued, and of them written
@@ -172,8 +174,15 @@ class Writer:
                 self._wake()
 
     def _enqueue(self, payloads: Sequence[Payload], size: int, *, wait: bool) -> None:
+        deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
         while wait and self._queue and self._queued + size > QUEUE_LIMIT:
-            self._changed.wait()
+            left = deadline - time.monotonic()
+            if left <= 0:  # a disk that hangs must not hang the user's cell
+                self._hangs = True
+                self._lost += len(payloads)
+                self.failure = f"{self.path.parent} does not answer: recording waits for it"
+                return
+            self._changed.wait(left)
         kept = [
             [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
             for payload in payloads
@@ -235,6 +244,7 @@ class Writer:
                 self._queue.popleft()
                 self._queued -= queued[1]
                 self._done += 1
+                self._hangs = False
                 self._changed.notify_all()
 
     # -- writing --------------------------------------------------------------------------------
@@ -247,6 +257,8 @@ class Writer:
             return
         try:
             self._record(payloads, size)
+        except RecursionError:  # the user's own: whoever brought this brings it again
+            raise
         except Exception as error:
             self._lost += len(payloads)
             self._fail(error)

@@ -198,6 +198,13 @@ PLAIN: list[tuple[str, list[str]]] = [
         "update after an error",
         ["h = display('a', display_id='d9'); 1 / 0", "h.update('b'); h.display('c'); 1 / 0"],
     ),
+    (
+        "prints and displays from the bottom of the stack",
+        [
+            "def deep(n):\n    print(n); display({'text/plain': 'd'}, raw=True); deep(n + 1)\n"
+            "try: deep(0)\nexcept RecursionError: print('deep enough')",
+        ],
+    ),
     ("many displays", ["for n in range(500): display({'text/plain': str(n)}, raw=True)"]),
     (
         "metadata of a result",

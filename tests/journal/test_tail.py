@@ -202,3 +202,21 @@ def test_closing_removes_it_and_later_prints_do_nothing(tail: Tail) -> None:
     tail.close()
     out.write("y" * 1_000_000)
     assert not tail.path.exists()
+
+
+def test_what_is_printed_where_the_stack_ends_is_there(tail: Tail) -> None:
+    out = Printing(tail)
+    returned: list[str] = []
+
+    def deep(number: int) -> None:
+        text = f"{number}:" + "x" * (number % 7 * 10)
+        out.tail.write(text)
+        returned.append(text)
+        deep(number + 1)
+
+    for _ in range(20):
+        with pytest.raises(RecursionError):
+            deep(0)
+    out.tail.write("after")
+    assert len(returned) > 1000
+    assert lost(tail, out)["first", "stdout"] == "".join(returned) + "after"

@@ -299,3 +299,38 @@ def test_closing_writes_what_is_queued(tmp_path: Path) -> None:
     assert names(made.path) == [LARGE] * 10
     made.event("too late")
     assert names(made.path) == [LARGE] * 10
+
+
+def test_a_disk_that_hangs_is_waited_for_once_and_told(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked = threading.Event(), threading.Event()
+    write = os.write
+
+    def slow(handle: int, data: Any) -> int:
+        if handle == journal.handle:
+            asked.set()
+            assert answers.wait(60)
+        return write(handle, data)
+
+    monkeypatch.setattr(writer, "_PATIENCE", 0.05)
+    monkeypatch.setattr(writer, "QUEUE_LIMIT", 3 * LARGE)
+    monkeypatch.setattr(writer.os, "write", slow)
+    for number in range(9):  # returns, though nothing is written
+        journal.message([bytes(LARGE + number)])
+    assert asked.wait(60)
+    assert "does not answer" in str(journal.failure)
+    answers.set()
+    journal.settle()
+    journal.event("after")
+    journal.sync()
+    found = names(journal.path)
+    assert found[0] == LARGE
+    assert found[-1] == "after"
+    (gap,) = [
+        decode_event(item)
+        for item in read(journal.path)
+        if isinstance(item, Record) and item.is_event and decode_event(item)["event"] == "gap"
+    ]
+    assert gap["lost"] == 9 - (len(found) - 2)
+    assert journal.failure is None
