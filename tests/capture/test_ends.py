@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,8 @@ def test_a_kernel_that_is_killed_because_it_is_busy_was_asked_to_end(how: str, h
     assert told == [how]
     printed = text_of(cells(first, dead=True)[-1]["outputs"])
     assert printed.startswith("begun\non and on\n")
+    (run,) = [each for each in home.json("runs") if each["executions"] == 2]
+    assert (run["state"], run["ended_by"]) == ("finished", how)
 
 
 def test_the_metadata_of_the_notebook_file_says_off_without_any_server(home: Home) -> None:
@@ -172,3 +175,47 @@ def test_whoever_comes_first_brings_a_dead_kernels_journal_in_once(home: Home) -
             ("crashed", "killed", 1)
         ]
     assert home.json("verify")["damaged"] == []
+
+
+def test_two_versions_of_the_package_share_a_data_folder(home: Home, tmp_path: Path) -> None:
+    """A newer version's journal waits, unharmed; each version goes on with what is its own."""
+    copy = tmp_path / "newer" / "jupyter_codesave"
+    package = Path(__file__).parents[2] / "jupyter_codesave"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("labextension", "__pycache__"))
+    file = copy / "journal" / "events.py"
+    file.write_text(file.read_text().replace('MAGIC = b"CSJRNL01"', 'MAGIC = b"CSJRNL02"'))
+    newer = home.kernel(PYTHONPATH=str(copy.parent))
+    older = home.kernel()
+    for number in range(3):
+        newer.run(f"print('newer', {number})")
+        older.run(f"print('older', {number})")
+    newer.stop()
+    older.stop()
+    (run,) = home.json("runs")
+    assert run["executions"] == 3
+    (waiting,) = (home.data / "journal").glob("*.journal")
+    assert waiting.read_bytes()[:8] == b"CSJRNL02"
+    environment = {**home.environment, "PYTHONPATH": str(copy.parent)}
+    found = subprocess.run(
+        [sys.executable, "-m", "jupyter_codesave", "runs", "--json"],
+        env=environment,
+        cwd=home.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [each["executions"] for each in json.loads(found.stdout)] == [3, 3]
+    assert not waiting.exists()
+
+
+def test_a_home_that_cannot_be_written_harms_no_cell(home: Home) -> None:
+    kernel = home.kernel(CODESAVE_DIR="/proc/codesave")
+    printed: list[str] = []
+    kernel.client.execute_interactive(
+        "print(6 * 7)", timeout=60, output_hook=lambda m: printed.append(str(m["content"]))
+    )
+    assert sum("42" in each for each in printed) == 1
+    kernel.client.execute_interactive(
+        "%codesave", timeout=60, output_hook=lambda m: printed.append(str(m["content"]))
+    )
+    assert any("Not recording" in each and "/proc/codesave" in each for each in printed)
