@@ -230,6 +230,7 @@ def _counts(counts: Mapping[str, int] | None) -> str:
 
 def _html_table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
     def line(tag: str, cells: tuple[Any, ...]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
+        texts = (str(cell).encode("utf-8", "replace").decode("utf-8") for cell in cells)
+        return "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
 
     return f"<table>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"

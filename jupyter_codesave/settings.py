@@ -159,15 +159,18 @@ def resolve(
     explicit: Mapping[str, Any] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     notebook: str | None = None,
+    program: str | None = None,
     environ: Mapping[str, str] = os.environ,
     base: Configurable | None = None,
 ) -> dict[str, Setting]:
-    """Decide every setting of CodeSave and StoreSettings for a folder (and a notebook).
+    """Decide every setting of CodeSave and StoreSettings for a folder (and a notebook or program).
+
+    The project file above the notebook or program counts, and the one above the folder.
 
     `base` is a configured CodeSave or StoreSettings of a server; its values count as config.
     Raises SettingsError naming key, value and file for an unknown key or a bad value.
     """
-    levels = list(_levels(explicit, cwd, notebook, environ, base))
+    levels = list(_levels(explicit, cwd, notebook, program, environ, base))
     settings: dict[str, Setting] = {}
     for name, trait in _traits().items():
         saying = [(level, level.values[name]) for level in levels if name in level.values]
@@ -210,13 +213,19 @@ def _levels(
     explicit: Mapping[str, Any] | None,
     cwd: str | os.PathLike[str] | None,
     notebook: str | None,
+    program: str | None,
     environ: Mapping[str, str],
     base: Configurable | None,
 ) -> Iterator[Level]:
     if explicit:
         yield _known("the call", dict(explicit))
     yield from _environment(environ)
-    yield from _project(Path(cwd or os.getcwd()))
+    beside = os.path.dirname(notebook or program or "")
+    projects: dict[str, Level] = {}  # by file: mostly both are one
+    for folder in (beside, cwd or os.getcwd()):
+        if os.path.isabs(folder):
+            projects |= {level.source: level for level in _project(Path(folder))}
+    yield from projects.values()
     control = read_control(data_dir(environ))
     if notebook and (said := (control.get("notebooks") or {}).get(notebook)):
         yield _known(f"the metadata of {notebook}", said)

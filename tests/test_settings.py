@@ -72,6 +72,21 @@ def test_off_at_any_level_wins_over_everything(places: dict[str, Any], level: st
     assert found(places, "capture", notebook=notebook, **more)[0] == "off"
 
 
+@pytest.mark.parametrize("kind", ["notebook", "program"])
+def test_the_project_of_a_notebook_or_program_counts_wherever_it_is_started(
+    places: dict[str, Any], kind: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (places["cwd"] / "pyproject.toml").write_text('[tool.codesave]\nproject = "its own"\n')
+    (other / "pyproject.toml").write_text('[tool.codesave]\nproject = "the folder\'s"\n')
+    its = {kind: str(places["cwd"] / "a.file")}
+    found_there = resolve(cwd=other, environ=places["environ"], **its)
+    assert found_there["project"].value == "its own"
+    (other / "pyproject.toml").write_text('[tool.codesave]\ncapture = "off"\n')
+    assert resolve(cwd=other, environ=places["environ"], **its)["capture"].value == "off"
+
+
 def test_what_an_administrator_locked_cannot_be_changed(places: dict[str, Any]) -> None:
     places["admin"].write_text('{"CodeSave": {"durability": "cell", "locked": ["durability"]}}')
     write_control(places["data"], user={"durability": "second"})

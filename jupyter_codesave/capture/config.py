@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 _SETTINGS = ("code_dir", "save_code", "capture", "project", "durability", "input_answers")
@@ -98,6 +101,36 @@ def mapping(config: Any) -> dict[str, Any]:
             f"{type(config).__name__}; a file's content is config=json.load(open(path))"
         )
     return {str(key): value for key, value in vars(config).items() if not key.startswith("_")}
+
+
+def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Give a value as JSON holds it, whatever it is: text for what has no other form."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(float(value))
+    if id(value) in above or len(above) > 50:
+        return "…"
+    within = (*above, id(value))
+    if isinstance(value, Mapping):
+        return {_text(key): plain(each, within) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each, within) for each in value]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of numpy's
+        with suppress(Exception):
+            number = value.item()
+            if isinstance(number, bool | int | float | str):
+                return plain(number)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | int | float | os.PathLike):
+        return str(value)
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def warn_once(about: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -26,6 +27,8 @@ class Console:
         self.quiet = threading.local()
         self.through: Any = None  # the Descriptors of a terminal
         self.lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):  # another thread may hold it while this one forks
+            os.register_at_fork(after_in_child=lambda: setattr(self, "lock", threading.RLock()))
         self.last: _Stream | None = None
         self._streams: dict[str, _Stream] = {}
         self._wanted = threading.Event()

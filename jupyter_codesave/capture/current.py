@@ -15,6 +15,7 @@ from .run import Run, begin_automatic
 if TYPE_CHECKING:
     from .code import Artifact
 
+_unrecorded: Run | None = None  # what init() gave last, when nothing of it is kept
 _RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 
 
@@ -41,22 +42,29 @@ def init(
         raise TypeError(f"init(): tags must be strings, not {type(wrong[0]).__name__}")
     given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
     if (rank := worker()) is not None:
-        return Run(None, explicit=True, reason=rank, **given)
+        return _not_recorded(rank, given)
     recorder = _recorder()
+    before = recorder.switch.explicit
     said = Settings(**settings) if isinstance(settings, Mapping) else settings
     recorder.switch.explicit = dict(said.values) if said is not None else {}
     recorder.switch.look(recorder.notebook())
     if recorder.switch.error:
         from ..errors import SettingsError
 
-        raise SettingsError(recorder.switch.error)
+        error = SettingsError(recorder.switch.error)
+        recorder.switch.explicit = before
+        recorder.switch.look(recorder.notebook())
+        raise error
     what, decided_by = recorder.switch.now(True)
     if what == "off":
-        return Run(None, explicit=True, reason=f"off, decided by {decided_by}", **given)
+        if recorder.run is not None:
+            recorder.run._close({"ended_by": "finish", "exit_code": 0})
+        recorder.reconsider()
+        return _not_recorded(f"off, decided by {decided_by}", given)
     if not recorder.ready():
         failure = recorder.session.journal.failure or "there is no journal"
         warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
-        return Run(None, explicit=True, reason=failure, **given)
+        return _not_recorded(failure, given)
     recorder.settle_idle()
     previous, (key, fresh) = recorder.run, recorder.adopt_calling()
     run = Run(recorder, explicit=True, **given)
@@ -75,6 +83,13 @@ def init(
     return run
 
 
+def _not_recorded(reason: str | None, given: dict[str, Any]) -> Run:
+    """Give a run of which nothing is kept: the program goes on as with any other."""
+    global _unrecorded
+    _unrecorded = Run(None, explicit=True, reason=reason, **given)
+    return _unrecorded
+
+
 def finish(exit_code: int | None = 0, quiet: Any = None) -> None:
     """End the current run, if there is one."""
     if (run := current_run()) is not None:
@@ -84,7 +99,10 @@ def finish(exit_code: int | None = 0, quiet: Any = None) -> None:
 def current_run() -> Run | None:
     """Give the current run, automatic ones included; None when there is none."""
     recorder = current()
-    return recorder.run if recorder is not None else None
+    if recorder is not None and recorder.run is not None:
+        found: Run = recorder.run
+        return found
+    return None if _unrecorded is None or _unrecorded.over else _unrecorded
 
 
 def needed_run() -> Run:

@@ -17,7 +17,10 @@ from .usage import COMMANDS, HELP, POLICIES
 
 def codesave(shell: Any, line: str, cell: str | None = None) -> Any:
     """Do what `%codesave LINE` asks; what the user got wrong is raised as UsageError."""
-    words = shlex.split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"%codesave {line}: {error}; quote names as a shell would") from None
     name, arguments = (words[0], words[1:]) if words else ("status", [])
     if cell is not None:
         if name != "skip":

@@ -8,13 +8,16 @@ import sysconfig
 from collections.abc import Iterator
 
 from ..errors import CodeSaveError
-from ..model.manifest import Entry, check_path
+from ..model.manifest import EXECUTABLE, FILE, Entry, check_path
 from .code import listed
-from .project import project_root
+from .project import LARGEST, program_bytes, project_root, why_no_program
 from .run import Run
 
 _MOST = 2000  # modules
-_LARGEST = 16 << 20  # bytes of one
+
+
+# A script's files as they were first seen: what they are edited to while it runs does not run.
+_loaded: dict[str, Entry] = {}
 
 
 class Modules:
@@ -33,6 +36,9 @@ class Modules:
         self._foreign_files: set[str] = set()
         self._count = 0  # of modules when they were gone through
         recorder.cell_ended.append(self.look)
+        if recorder.kind == "script" and run.program is None:
+            reason = why_no_program()
+            recorder.event("file-missing", run=run.id, path="the program", reason=reason)
 
     def look(self) -> None:
         """Have it looked at soon, in the background."""
@@ -50,24 +56,33 @@ class Modules:
         recorder = self._run._recorder
         if recorder is None:
             return
-        changed: list[tuple[str, str]] = []
+        entries: dict[str, Entry] = {}
         for file, path in self._files():
+            if recorder.kind == "script" and file in _loaded:
+                if file not in self._known:
+                    entries[path] = _loaded[file]
+                    self._known[file] = (0, 0, 0)
+                continue
             try:
                 status = os.stat(file)
+                mark = (status.st_mtime_ns, status.st_size, status.st_ino)
             except OSError:
+                mark = (0, 0, 0)
+                if file != self._run.program:
+                    continue
+            if self._known.get(file) == mark or mark[1] > LARGEST:
                 continue
-            mark = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if self._known.get(file) != mark and status.st_size <= _LARGEST:
-                self._known[file] = mark
-                changed.append((file, path))
-        entries: dict[str, Entry] = {}
-        for file, path in changed:
+            self._known[file] = mark
             try:
                 check_path(path)
-                with open(file, "rb") as source:
-                    data = source.read()
-                    mode = "100755" if os.fstat(source.fileno()).st_mode & 0o111 else "100644"
+                mode = EXECUTABLE if os.access(file, os.X_OK) else FILE
+                if file == self._run.program:
+                    data = program_bytes(file)
+                else:
+                    with open(file, "rb") as source:
+                        data = source.read()
                 entries[path] = Entry(recorder.spool.put(data), len(data), mode)
+                _loaded[file] = entries[path]
             except (OSError, CodeSaveError) as error:
                 reason = str(getattr(error, "strerror", None) or error)
                 recorder.event("file-missing", run=self._run.id, path=path, reason=reason)

@@ -75,9 +75,10 @@ class Recorder:
     @cached_property
     def switch(self) -> Switch:
         """Whether anything is recorded."""
+        from .project import program_path
         from .switch import Switch
 
-        return Switch(self.cwd)
+        return Switch(self.cwd, program_path() if self.kind == "script" else None)
 
     @cached_property
     def session(self) -> Session:

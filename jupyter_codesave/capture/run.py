@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.run import new_id
-from .config import Config, mapping, warn_once
+from .config import Config, mapping, plain, warn_once
 from .project import program_path, project_of
 from .recorder import Recorder
 from .session import mask, working_folder
@@ -41,6 +41,7 @@ class Run:
         self.explicit = explicit
         self.reason = reason
         self.state = "off" if reason else "running"
+        self.over = False
         self.notebook = recorder.notebook() if recorder else None
         self.program = program_path() if recorder and recorder.kind == "script" else None
         self.project = project or self._default_project()
@@ -106,6 +107,7 @@ class Run:
 
     def finish(self, exit_code: int | None = 0, quiet: Any = None) -> None:
         """End the run: finished, or crashed when `exit_code` is not 0."""
+        self.over = True
         if self.state != "running":
             return
         code = int(exit_code or 0)
@@ -120,17 +122,19 @@ class Run:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is not None:
-            import traceback
-
-            self._error = "".join(traceback.format_exception(kind, error, trace))
+            self._error = told_of(kind, error, trace, self.recorder)
         self.finish(0 if kind is None else 1)
 
     # -- within the package ---------------------------------------------------------------------
 
     @property
     def recorder(self) -> Recorder | None:
-        """Where it is recorded; None for a run that is off."""
-        return self._recorder if self.state != "off" else None
+        """Where it is recorded; None for a run that is off, and in a forked child."""
+        recorder = self._recorder
+        if recorder is not None and not recorder.is_here:
+            self.reason = "this is a forked child; its parent has the run"
+            return None
+        return recorder if self.state != "off" else None
 
     def begin(self, adopts: str | None = None) -> None:
         """Tell the journal, and have git, packages and modules looked at."""
@@ -141,7 +145,7 @@ class Run:
             run=self.id,
             project=self.project,
             name=self.name,
-            config=dict(self.config),
+            config=plain(dict(self.config)),
             notes=self.notes,
             tags=self.tags,
             explicit=self.explicit,
@@ -190,7 +194,7 @@ class Run:
         wait: bool = True,
     ) -> None:
         """End once: what is saved is settled first, then the journal is told."""
-        recorder = self._recorder
+        recorder = self.recorder
         if self.state != "running" or recorder is None:
             return
         crashed = bool(end.get("exit_code")) or end.get("ended_by") in ("error", "killed")
@@ -237,12 +241,21 @@ class Run:
     def _config_changed(self) -> None:
         recorder = self.recorder
         if recorder is not None and self.state == "running":
-            recorder.event("run-update", run=self.id, config=dict(self.config))
+            recorder.event("run-update", run=self.id, config=plain(dict(self.config)))
 
     def _default_project(self) -> str:
         recorder = self._recorder
         configured = recorder.switch.value("project") if recorder else None
         return str(configured) if configured else project_of(self.notebook or self.program)
+
+
+def told_of(kind: Any, error: Any, trace: Any, recorder: Recorder | None) -> str:
+    """Give the traceback; its name alone where outputs are not to be kept."""
+    if recorder is not None and recorder.switch.now(True)[0] != "all":
+        return f"{kind.__name__} (sources only: its message is not kept)"
+    import traceback
+
+    return "".join(traceback.format_exception(kind, error, trace))
 
 
 def begin_automatic(recorder: Recorder) -> Run:

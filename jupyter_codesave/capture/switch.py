@@ -23,7 +23,7 @@ _CODESAVE: Any = os.environ.encodekey("CODESAVE") if _environment is not os.envi
 class Switch:
     """Decides before each execution; costs one stat while nothing has changed."""
 
-    def __init__(self, cwd: str) -> None:
+    def __init__(self, cwd: str, program: str | None = None) -> None:
         self.capture = "off"
         self.automatic = False
         self.decided_by = "nobody yet"
@@ -32,7 +32,7 @@ class Switch:
         self.explicit: Mapping[str, Any] = {}  # what init(settings=…) said
         self.by_magic = False  # %codesave off
         self.syncs = False  # each cell is to be on the disk when it ends
-        self._cwd = cwd
+        self._cwd, self._program = cwd, program
         self.folder = data_dir()
         self._control_file = str(self.folder / CONTROL_FILE)
         self._seen: tuple[Any, ...] | None = None
@@ -58,7 +58,9 @@ class Switch:
         if notebook and control:
             notebook = renamed(self.folder, notebook, self._since)
         try:
-            self.settings = resolve(explicit=self.explicit, cwd=self._cwd, notebook=notebook)
+            self.settings = resolve(
+                explicit=self.explicit, cwd=self._cwd, notebook=notebook, program=self._program
+            )
         except CodeSaveError as error:
             self.capture, self.automatic, self.error = "off", False, str(error)
             self.decided_by = "a setting that cannot be understood"

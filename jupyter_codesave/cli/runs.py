@@ -132,6 +132,8 @@ def show(arguments: argparse.Namespace) -> None:
     for file in found["files"]:
         path = harmless(file["path"])
         print(f"  files/{path}  {bytes_text(file['size'])}  {short_digest(file['digest'])}")
+    for file in found["missing"]:
+        print(harmless(f"  not saved: {file['path']} ({file['reason']})"))
 
 
 def notebook(arguments: argparse.Namespace) -> None:

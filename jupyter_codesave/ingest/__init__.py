@@ -157,6 +157,10 @@ class Ingest:
             "files": [
                 {"path": path, "digest": entry.digest, "size": entry.size} for path, entry in files
             ],
+            "missing": [
+                {"path": path, "reason": reason}
+                for path, reason in self.store.missing_files(run.id)
+            ],
             "code": [
                 {"path": path, "digest": entry.digest, "size": entry.size} for path, entry in code
             ],

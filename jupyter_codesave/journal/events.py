@@ -81,8 +81,23 @@ def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memory
 
 
 def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview]:
-    """Lay out an event as the parts of a payload; what JSON cannot hold becomes its repr."""
-    return [EVENT, _dump({"event": event, **fields}).encode("utf-8", "replace")]
+    """Lay out an event as the parts of a payload; what JSON cannot hold becomes its repr.
+
+    A field that cannot be laid out at all (a cycle, a key of another type) becomes null.
+    """
+    try:
+        text = _dump({"event": event, **fields})
+    except Exception:
+        text = _dump({"event": event, **{name: _whole(value) for name, value in fields.items()}})
+    return [EVENT, text.encode("utf-8", "replace")]
+
+
+def _whole(value: Any) -> Any:
+    try:
+        _dump(value)
+    except Exception:
+        return None
+    return value
 
 
 def message_frames(payload: bytes | memoryview) -> list[memoryview]:

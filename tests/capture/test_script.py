@@ -330,6 +330,211 @@ run.finish()
     assert folded.fields["tags"] == ["one"]
 
 
+NOT_RECORDED = {
+    "off": {"CODESAVE": "off"},
+    "another rank": {"RANK": "1"},
+    "nowhere to write": {"CODESAVE_DIR": "/proc/nowhere"},
+}
+
+
+@pytest.mark.parametrize("more", NOT_RECORDED.values(), ids=NOT_RECORDED)
+def test_a_program_goes_on_the_same_where_nothing_is_recorded(
+    run: Run, more: dict[str, str]
+) -> None:
+    source = """
+import warnings
+warnings.simplefilter("ignore")
+import jupyter_codesave as wandb
+run = wandb.init(config={"epochs": 3}, name="mine")
+wandb.config.update({"more": 1})
+wandb.config.lr = 0.1
+print(wandb.config.epochs, wandb.config.more, run.config.lr, wandb.run.name, wandb.run is run)
+print(wandb.save("t.py"), wandb.log_code("."))
+wandb.finish()
+print(wandb.run)
+"""
+    done = run("t.py", source, **more)
+    assert (done.stdout, done.returncode) == ("3 1 0.1 mine True\n[] None\nNone\n", 0)
+
+
+ODD_CONFIGS = {
+    "{(1, 2): 3}": {"(1, 2)": 3},
+    "{'deep': {b'k': 1}}": {"deep": {"b'k'": 1}},
+    "cycle": {"self": {"self": "…"}},
+    "{'o': Unprintable()}": {"o": "<Unprintable>"},
+    "{'lr': float('nan'), 'top': float('inf')}": {"lr": "nan", "top": "inf"},
+    "{'n': numpy.int64(3), 'f': numpy.float32(0.5)}": {"n": 3, "f": 0.5},
+    "{'p': __import__('pathlib').Path('a/b'), 's': {1}}": {"p": "a/b", "s": "{1}"},
+}
+
+
+@pytest.mark.parametrize("config", ODD_CONFIGS)
+def test_any_config_is_kept_as_json_holds_it(run: Run, data: Path, config: str) -> None:
+    source = f"""
+import json, numpy, jupyter_codesave as c
+class Unprintable:
+    def __repr__(self): raise RuntimeError("no")
+cycle = {{}}
+cycle["self"] = cycle
+run = c.init(config={config})
+run.config["later"] = (1, 2)
+run.finish()
+"""
+    done = run("t.py", source)
+    assert (done.stderr, done.returncode) == ("", 0)
+    folded = next(iter(fold(the_journal(data)).runs.values()))
+    assert folded.fields["config"] == {**ODD_CONFIGS[config], "later": [1, 2]}
+
+
+def test_the_program_that_runs_is_kept_not_the_one_it_is_edited_to(run: Run, data: Path) -> None:
+    source = """
+import time, jupyter_codesave as c
+open("own.py", "w").write("a = 1")
+import own
+first = c.init()
+open(__file__, "a").write("# edited")
+first._recorder.background.drain(30)
+open("own.py", "w").write("a = 2")
+c.init().finish()
+"""
+    run("t.py", source)
+    events = all_events(the_journal(data), "code")
+    texts = {spooled(data, entry["digest"]) for event in events for entry in event["files"]}
+    assert source.encode() in texts
+    assert source.encode() + b"# edited" not in texts
+    assert b"a = 1" in texts
+    assert b"a = 2" not in texts
+
+
+ENDS = {  # how a program ends: exit code, state
+    "sys.exit(3)": (3, "crashed"),
+    "exit(3)": (3, "crashed"),
+    "sys.exit('no')": (1, "crashed"),
+    "sys.exit()": (0, "finished"),
+    "try: sys.exit(1)\nexcept SystemExit: pass": (0, "finished"),
+    "t = threading.Thread(target=sys.exit, args=(5,)); t.start(); t.join()": (0, "finished"),
+    "sys.excepthook = lambda *a: print('mine', file=sys.stderr)\n1 / 0": (1, "crashed"),
+    "try: 1 / 0\nexcept ZeroDivisionError: pass": (0, "finished"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_how_a_program_ends_is_what_is_kept(run: Run, data: Path, end: str) -> None:
+    code, state = ENDS[end]
+    done = run("t.py", f"import sys, threading, jupyter_codesave as c\nc.init()\n{end}\n")
+    assert done.returncode == code
+    folded = next(iter(fold(the_journal(data)).runs.values()))
+    assert folded.end is not None
+    assert bool(folded.end["exit_code"]) is (state == "crashed")
+    assert ("ZeroDivisionError" in (folded.end.get("error") or "")) is ("mine" in end)
+
+
+@pytest.mark.parametrize("at", ["at once", "later"])
+def test_an_interrupted_program_ends_by_its_signal(run: Run, data: Path, at: str) -> None:
+    wait = "time.sleep(1.5)" if at == "later" else "pass"
+    source = (
+        "import os, signal, time, jupyter_codesave as c\nc.init()\n"
+        f"{wait}\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\n"
+    )
+    assert run("t.py", source).returncode == -signal.SIGINT
+    (end,) = all_events(the_journal(data), "run-end")
+    assert "KeyboardInterrupt" in end["error"]
+
+
+def test_a_forked_child_leaves_the_run_to_its_parent(run: Run, data: Path) -> None:
+    source = """
+import os, sys, threading, warnings
+import jupyter_codesave as c
+warnings.simplefilter("ignore")
+run = c.init()
+noise = lambda: [sys.stdout.write("x" * 2000 + "\\n") for _ in range(3000)]
+threading.Thread(target=noise, daemon=True).start()
+for way in range(20):
+    if (child := os.fork()) == 0:
+        if way == 0:
+            saved = run.save("t.py"), run.save("t.py", policy="now"), run.log_code(".")
+            os._exit(0 if saved == ([], [], None) else 9)
+        if way == 1:
+            run.finish()
+            os._exit(0)
+        raise ValueError("in the child")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (way > 1), way
+"""
+    done = run("t.py", source)
+    assert done.returncode == 0, done.stderr
+    (end,) = all_events(the_journal(data), "run-end")
+    assert (end["ended_by"], end["exit_code"]) == ("exit", 0)
+
+
+def test_off_in_a_second_init_ends_the_first_run(run: Run, data: Path) -> None:
+    source = """
+import jupyter_codesave as c
+c.init(name="first")
+print("before")
+second = c.init(settings=c.Settings(capture="off"))
+print("HID" + "DEN", second.state, c.run is second)
+second.finish()
+third = c.init(name="third")
+print("after", third.state)
+"""
+    assert run("t.py", source).stdout == "before\nHIDDEN off True\nafter running\n"
+    assert is_anywhere(data / "journal", "HIDDEN") == []
+    names = [event["name"] for event in all_events(the_journal(data), "run")]
+    assert names == ["first", "third"]
+
+
+def test_a_bad_setting_of_one_run_does_not_stop_the_next(run: Run, data: Path) -> None:
+    source = """
+import jupyter_codesave as c
+try: c.init(settings={"capture": "some"})
+except c.errors.SettingsError as error: print(error)
+print(c.init().state)
+"""
+    told, state = run("t.py", source).stdout.splitlines()
+    assert "capture" in told
+    assert state == "running"
+
+
+def test_sources_only_leaves_out_what_an_exception_says(run: Run, data: Path) -> None:
+    source = "import jupyter_codesave as c\nc.init()\nraise ValueError('HID' + 'DEN')"
+    run("t.py", source, CODESAVE="sources")
+    (end,) = all_events(the_journal(data), "run-end")
+    assert end["error"].startswith("ValueError (sources only")
+    assert is_anywhere(data, "HIDDEN") == []
+
+
+def test_why_a_program_is_not_kept_is_said(run: Run, data: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", "import jupyter_codesave as c; c.init()"],
+        env=isolated(tmp_path),
+        check=True,
+        timeout=60,
+    )
+    (missing,) = all_events(the_journal(data), "file-missing")
+    assert (missing["path"], "-c" in missing["reason"]) == ("the program", True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "jupyter_codesave", "show", "@1"],
+        env=isolated(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "not saved: the program (it has no file" in shown.stdout
+
+
+def test_a_program_run_by_the_standard_library_is_kept(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "mk.py").write_text("import jupyter_codesave as c; c.init()")
+    subprocess.run(
+        [sys.executable, "-m", "cProfile", "-o", os.devnull, "mk.py"],
+        env=isolated(tmp_path),
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+    )
+    assert sorted(code_of(data)) == ["mk.py"]
+
+
 def test_the_scheduler_and_the_host_are_kept(run: Run, data: Path) -> None:
     run("t.py", "import jupyter_codesave as c; c.init()", SLURM_JOB_ID="4711", SLURM_PROCID="0")
     (session,) = all_events(the_journal(data), "session")
