@@ -12,16 +12,19 @@ import pexpect
 import pytest
 
 from tests.capture.journals import all_events, cells, is_anywhere, text_of, the_journal
+from tests.capture.stacks import Stack
 from tests.conftest import isolated
 
 
 class Terminal:
     """An IPython in a terminal of 40 lines."""
 
-    def __init__(self, folder: Path, *arguments: str, **more: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, python: str = sys.executable, **more: str
+    ) -> None:
         self.count = 1
         self.child = pexpect.spawn(
-            sys.executable,
+            python,
             ["-m", "IPython", "--no-banner", "--no-confirm-exit", *arguments],
             env={**isolated(folder), "TERM": "xterm", **more},
             cwd=str(folder),
@@ -51,8 +54,9 @@ class Terminal:
 
 
 @pytest.fixture(params=["--simple-prompt", "--colors=NoColor"])
-def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
-    found = Terminal(tmp_path, request.param)
+def terminal(request: pytest.FixtureRequest, tmp_path: Path, stack: Stack) -> Iterator[Terminal]:
+    as_typed = "--TerminalInteractiveShell.autoformatter=None"  # old ones change what is typed
+    found = Terminal(tmp_path, request.param, as_typed, python=stack.python)
     yield found
     found.child.close(force=True)
 
