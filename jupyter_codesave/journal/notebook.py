@@ -252,6 +252,7 @@ class Fold:
 
     def _on_forget(self, fields: dict[str, Any], _time: str) -> None:
         self._skipped.add(fields["key"])
+        self._widgets.forget(str(fields["key"]))
         cell = self.executions.pop(fields["key"], None)
         if cell is not None and (run := self.runs.get(cell.run or "")):
             run.keys.remove(cell.key)
@@ -296,7 +297,7 @@ class Fold:
         self._seen.add(msg_id)
         kind, key = header.get("msg_type"), parent.get("msg_id")
         if kind in ("comm_open", "comm_msg", "comm_close"):
-            self._widgets.comm(kind, content, frames[start + 5 :])
+            self._widgets.comm(kind, content, frames[start + 5 :], str(key))
             return
         if not key or key in self._skipped:
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture.journals import all_events, cells, is_anywhere, journal_paths, the_journal
+from tests.capture.journals import all_events, cells, fold, is_anywhere, journal_paths, the_journal
 from tests.conftest import Home, Kernel
 
 CANARY = "canary" + "-7f3a9c"
@@ -187,3 +187,22 @@ def test_forget_is_told_to_the_journal(home: Home) -> None:
     assert forgotten[0] == key
     assert len(forgotten) == 2
     assert [cell["source"] for cell in cells(path)] == ["%codesave forget", "%codesave forget a"]
+
+
+def test_a_forgotten_cell_leaves_no_widget_behind(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("import ipywidgets as w; from IPython.display import display")
+    kernel.run("kept, out = w.Text('fine'), w.Output(); display(kept, out)")
+    kernel.run(
+        f"kept.value = '{CANARY}'; gone = w.Text('{CANARY}'); display(gone)\n"
+        f"with out: print('{CANARY}')",
+        metadata={"cellId": "secret"},
+    )
+    kernel.run("%codesave forget secret")
+    (run,) = fold(the_journal(home.data)).runs
+    notebook = fold(the_journal(home.data)).notebook(run)
+    assert CANARY not in json.dumps(notebook)
+    assert "TextModel" in json.dumps(notebook["metadata"]["widgets"])
+    kernel.stop()
+    home.json("runs")
+    assert not is_anywhere(home.data, CANARY)
