@@ -14,7 +14,6 @@ from fnmatch import translate
 from typing import Any
 
 from ..model.artifact import CODE, source_name
-from ..model.digest import digest_of
 from ..model.manifest import Entry, Manifest
 from .files import Found
 from .project import project_root
@@ -189,12 +188,11 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from ..blobs import packs
+    from ..blobs.batch import Batch, LaidOut
     from ..blobs.statcache import StatCache
 
     cache = StatCache(spool.folder, folder)
     entries: dict[str, Entry] = {}
-    small: dict[str, tuple[bytes, int]] = {}
     unknown: list[Found] = []
     for file in files:
         digest = cache.get(file.path, file.status)
@@ -203,39 +201,33 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
         else:
             entries[file.path] = Entry(digest, file.status.st_size, file.mode)
     batches = [unknown[at : at + _BATCH] for at in range(0, len(unknown), _BATCH)]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for batch, results in zip(
-            batches, pool.map(lambda b: _read(spool, b), batches), strict=True
-        ):
-            for file, found in zip(batch, results, strict=True):
-                if isinstance(found, str):
-                    skipped[file.path] = found
-                    continue
-                digest, size, envelope = found
-                if envelope is not None:
-                    small[digest] = (envelope, size)
-                cache.note(file.path, file.status, digest)
-                entries[file.path] = Entry(digest, size, file.mode)
-    members = [(digest, envelope, size) for digest, (envelope, size) in small.items()]
-    for data, _ in packs.pack(members):
-        spool.area("packs").put(data)
+    with Batch(spool) as packed, ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        results = pool.map(lambda batch: _read(spool, batch), batches)
+        for file, found in zip(unknown, (each for batch in results for each in batch), strict=True):
+            if isinstance(found, str):
+                skipped[file.path] = found
+                continue
+            if isinstance(found, LaidOut):
+                packed.add(found)
+            digest, size = found[:2]
+            cache.note(file.path, file.status, digest)
+            entries[file.path] = Entry(digest, size, file.mode)
     cache.save()
     return {file.path: entries[file.path] for file in files if file.path in entries}
 
 
-def _read(spool: Any, files: list[Found]) -> list[tuple[str, int, bytes | None] | str]:
-    """Give digest, size and envelope of small files; large ones go to the spool; or a reason."""
-    from ..blobs.envelope import compressed
+def _read(spool: Any, files: list[Found]) -> list[Any]:
+    """Lay out small files; large ones go to the spool: digest and size. Or give a reason."""
+    from ..blobs.batch import lay_out
 
-    results: list[tuple[str, int, bytes | None] | str] = []
+    results: list[Any] = []
     for file in files:
         try:
             if file.status.st_size < _SMALL:
                 with open(file.source, "rb") as source:
-                    data = source.read()
-                results.append((digest_of(data), len(data), compressed(data)))
+                    results.append(lay_out(source.read()))
             else:
-                results.append((*spool.put_file(file.source), None))
+                results.append(spool.put_file(file.source))
         except OSError as error:
             results.append(error.strerror or "unreadable")
     return results
