@@ -304,8 +304,8 @@ def _sqlite(file: Path, wal: bool) -> sa.Engine:
                 try:
                     connection.execute(f"PRAGMA {pragma}")
                     break
-                except sqlite3.OperationalError:
-                    if attempt == 49:
+                except sqlite3.OperationalError as error:
+                    if attempt == 49 or "locked" not in str(error):
                         raise
                     time.sleep(0.02)
 

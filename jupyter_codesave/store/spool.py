@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,6 +43,8 @@ def adopt(contents: Contents, spool: LocalBlobs, digests: Iterable[str]) -> list
     contents.flush()
     for key in loose:
         spool.delete(key)
+    if wanted - there:
+        _distrust(spool)
     return sorted(wanted - there)
 
 
@@ -79,6 +82,7 @@ def clear(
         return
     journals = [path for path in (folder / "journal").glob("*" + SUFFIX) if path != leaving]
     kept = {digest for path in journals for digest in _named_by(path)}
+    _distrust(spool)
     for each in candidates:
         if each.key not in kept:
             spool.delete(each.key)
@@ -90,6 +94,11 @@ def clear(
         goes = (names and names <= doomed) or each.modified < older_than
         if goes and not names & kept:
             area.delete(each.key)
+
+
+def _distrust(spool: LocalBlobs) -> None:
+    """Let log_code read every file again: what its stat cache takes for stored may be gone."""
+    shutil.rmtree(spool.folder / "stat", ignore_errors=True)
 
 
 def named_in(journal: BinaryIO) -> set[str]:
