@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import tempfile
 from collections.abc import Mapping
@@ -22,7 +22,6 @@ from ..journal.notebook import (
     FoldedRun,
     Output,
     dump_notebook,
-    dump_outputs,
 )
 from ..journal.reader import read
 from ..journal.tail import read_tail
@@ -46,6 +45,7 @@ from .liveness import is_alive
 from .series import project_of
 from .series import series_path as series_path
 
+_FED = 16 << 20  # bytes of journal after which outputs are put away
 _SMALL = 64 << 10  # characters; outputs below this stay in memory while a session lives
 
 
@@ -91,8 +91,12 @@ class SessionIngest:
         fold = self.fold
         before = fold.offset
         alive = is_alive(self.path)
+        put_away_at = fold.offset + _FED
         for item in read(self.path, fold.offset, fold.sequence):
             fold.feed(item)
+            if item.end > put_away_at:
+                self._put_away_ended()
+                put_away_at = item.end + _FED
         if not alive and not self._tailed:
             fold.feed_tail(read_tail(self.path.with_suffix(".tail")))
             self._tailed = True
@@ -373,10 +377,17 @@ class SessionIngest:
 
     # -- outputs that are put away --------------------------------------------------------------
 
+    def _put_away_ended(self) -> None:
+        for key in self.fold.changed:
+            cell = self.fold.executions.get(key)
+            if cell is not None and cell.ended and cell.stored is None:
+                self._put_away(cell)
+
     def _put_away(self, cell: FoldedExecution) -> None:
         if sum(map(_weight, cell.outputs)) < _SMALL or cell.clear_waits:
             return
-        data = dump_outputs(self.fold.outputs_of(cell.key))
+        # The file is this process's alone, and gone with it: the quickest form will do.
+        data = marshal.dumps(self.fold.outputs_of(cell.key))
         place = self._away.seek(0, os.SEEK_END)
         self._away.write(data)
         self.fold.put_away(cell.key, f"{place}:{len(data)}")
@@ -384,7 +395,7 @@ class SessionIngest:
     def _load(self, place: str) -> list[Output]:
         start, length = (int(number) for number in place.split(":"))
         self._away.seek(start)
-        outputs: list[Output] = json.loads(self._away.read(length))
+        outputs: list[Output] = marshal.loads(self._away.read(length))
         return outputs
 
 

@@ -551,12 +551,6 @@ def dump_notebook(notebook: dict[str, Any]) -> bytes:
     return text.encode("utf-8", "replace") + b"\n"
 
 
-def dump_outputs(outputs: list[Output]) -> bytes:
-    """Give the bytes under which an execution's outputs are put away."""
-    text = json.dumps(outputs, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return text.encode("utf-8", "replace")
-
-
 def _joined(output: Output) -> Output:
     if output.get("output_type") == "stream" and isinstance(output["text"], list):
         output["text"] = "".join(output["text"])

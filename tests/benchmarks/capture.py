@@ -7,10 +7,12 @@ W&B offline is measured beside where it is installed.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,10 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.conftest import isolated
 
 REFERENCE = 0.06, 0.02  # seconds of CPU: sha256 of 64 MB, json parse of 5 MB
 ROUNDS = 5
+PARTS = ("loading", "trivial", "paired", "growth", "ingest", "code")
 HTML = "from IPython.display import HTML; h = '<b>x</b>' * (20_000_000 // 8)"
 WANDB = "import wandb; wandb.init(mode='offline', settings=wandb.Settings(silent=True))"
 
@@ -228,6 +233,70 @@ def growth(table: Table, folder: Path, cells: int) -> None:
         ours.stop()
 
 
+INGEST_CELL = (
+    "import random; dice = random.Random({0})\n"
+    "for n in range(60): display({{'text/html': '<p>' + dice.randbytes(50_000).hex() + '</p>'}}, "
+    "raw=True)\n"
+    "for n in range(20_000): print('epoch', n, 'loss', dice.random(), 'and more words of a log')"
+)
+
+
+def ingest(table: Table, folder: Path, cells: int) -> None:
+    """A worker brings a journal in, as in a server, while the server's loop has a heartbeat."""
+    kernel = Kernel(folder / "ingest")
+    data = folder / "ingest" / "codesave"
+    try:
+        for number in range(cells):
+            kernel.run(INGEST_CELL.format(number))
+        (journal,) = (data / "journal").glob("*.journal")
+        size = journal.stat().st_size / 1e6
+        found = asyncio.run(_ingest_in_a_worker(journal, kernel))
+    finally:
+        kernel.stop()
+    (live, peak), (end, last_peak), pause = found
+    limit = 100 / table.slower
+    rate = size / live
+    name = f"ingest of {size:.0f} MB of journal, in a worker"
+    table.row(name, "", f"{rate:.0f} MB/s", f"≥ {limit:.0f} MB/s", rate >= limit)
+    table.row("its memory, at most", "", f"{peak / 1e6:.0f} MB", "≤ 300 MB", peak <= 300e6)
+    name = "its session's end: a version, and the journal sealed"
+    table.row(name, "", f"{size / end:.0f} MB/s, {last_peak / 1e6:.0f} MB", "–", True)
+    name = "the server's loop meanwhile, longest pause"
+    table.row(name, "", f"{pause * 1e3:.0f} ms", "≤ 100 ms", pause <= 0.1)
+
+
+async def _ingest_in_a_worker(journal: Path, kernel: Kernel) -> Any:
+    """Give CPU seconds and largest memory of the worker, live and at the end, and the pause."""
+    from jupyter_codesave.server.workers import Pool
+
+    pool = Pool(1, {**os.environ, "CODESAVE_DIR": str(journal.parent.parent)})
+    pauses, found = [0.0], []
+
+    async def beat() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.01)
+            pauses.append(time.perf_counter() - began - 0.01)
+
+    try:
+        await pool.call("ingest", paths=[])  # what it does at first is over
+        process = psutil.Process(pool._workers[0]._process.pid)  # type: ignore[union-attr]
+        heart = asyncio.ensure_future(beat())
+        for is_end in (False, True):
+            if is_end:
+                await asyncio.to_thread(kernel.manager.shutdown_kernel)
+            before = sum(process.cpu_times()[:2])
+            await pool.call("ingest", paths=[str(journal)], commit=False)
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) << 10  # type: ignore[index]
+            found.append((sum(process.cpu_times()[:2]) - before, peak))
+        heart.cancel()
+    finally:
+        pool.kill()
+        await asyncio.sleep(0.2)
+    return *found, max(pauses)
+
+
 LOADING = """
 import sys, time
 def once():
@@ -309,19 +378,26 @@ def main(arguments: list[str]) -> None:
     """Print the table of capture."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks capture", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer prints and cells")
+    parser.add_argument("--only", choices=PARTS, help="one part of the table")
     parser.add_argument("--cells", type=int, default=10_000, help="cells of the long kernel")
     chosen = parser.parse_args(arguments)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # loading is measured as users have it
     table = Table(calibration())
     print("\n| capture | bare | recorded | limit |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory(prefix="codesave-bench-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="codesave-bench-") as place:
+        folder = Path(place)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
-        loading(table, folder)
-        trivial(table, folder)
-        paired(table, folder, chosen.quick)
-        growth(table, folder, 500 if chosen.quick else chosen.cells)
-        code(table, folder)
+        parts: dict[str, Callable[[], None]] = {
+            "loading": lambda: loading(table, folder),
+            "trivial": lambda: trivial(table, folder),
+            "paired": lambda: paired(table, folder, chosen.quick),
+            "growth": lambda: growth(table, folder, 500 if chosen.quick else chosen.cells),
+            "ingest": lambda: ingest(table, folder, 5 if chosen.quick else 30),
+            "code": lambda: code(table, folder),
+        }
+        for name, part in parts.items():
+            if chosen.only in (None, name):
+                part()
     print(f"\n{table.missed} missed" if table.missed else "\nall within their limits")
 
 
