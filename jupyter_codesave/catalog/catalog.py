@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from ..errors import CodeSaveError, DamagedError, UnavailableError
 from .schema import SCHEMA
 
+_TELLING = ("texts", "executions", "runs", "versions", "series", "journals", "aliases", "artifacts")
 _WAIT = 60  # seconds that a writer waits for another
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
 
@@ -129,7 +130,7 @@ class Catalog:
                 cursor.close()
             else:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
-                for table in ("texts", "executions", "runs", "versions", "series", "journals"):
+                for table in _TELLING:
                     connection.exec_driver_sql(f"VACUUM FULL {table}")
 
     def checkpoint(self) -> None:

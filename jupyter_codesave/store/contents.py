@@ -213,13 +213,24 @@ class Contents:
             steps = envelope.steps(self.envelopes([digest])[digest])
         return b"".join(step for step in steps if isinstance(step, bytes))
 
-    def open(self, digest: str) -> BinaryIO:
-        """Open the bytes for reading in bounded memory; DamagedError at their end at the latest."""
+    def open(self, digest: str, *, checked: bool = True) -> BinaryIO:
+        """Open the bytes for reading in bounded memory; DamagedError before any wrong one is given.
+
+        To that end all are read and hashed first, unless not `checked`: then DamagedError comes at
+        their end at the latest.
+        """
         if digest in self._pending:
             return io.BytesIO(self.get(digest))
         where = self.where([digest])[digest]
         if where.pack is not None:
             return io.BytesIO(self.get(digest))
+        if checked:
+            with self._stream(digest) as ahead:
+                while ahead.read(_CHUNK):
+                    pass
+        return self._stream(digest)
+
+    def _stream(self, digest: str) -> BinaryIO:
         source = self.loose.open(digest)
         return cast(BinaryIO, io.BufferedReader(Verified(digest, source, self.get), _CHUNK))
 

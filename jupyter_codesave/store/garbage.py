@@ -41,8 +41,9 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     """
     from .budget import enforce
     from .purge import purge
-    from .rebuild import find_blobs
+    from .rebuild import find_blobs, make_sure
 
+    make_sure(store)
     if grace is None:
         grace = GRACE_BETWEEN_HOSTS if store.shared else GRACE
     if store.shared:
@@ -57,7 +58,8 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     cutoff = time.time() - grace
     blobs = sweep(store, cutoff)
     dropped, rewritten = tidy_packs(store, share=0.25)
-    _orphans(store, cutoff)
+    clear_orphans(store, cutoff)
+    clear_leftovers(store, cutoff)
     with store.catalog.write() as tx:
         journals.set_fact(tx, _COLLECTED, str(time.time()))
     return {
@@ -156,14 +158,22 @@ def _drop_pack(store: Store, key: str) -> int:
     return 1
 
 
-def _orphans(store: Store, cutoff: float) -> None:
-    """Remove bytes that no row names: what killed writers and collectors left."""
+def clear_orphans(store: Store, cutoff: float) -> None:
+    """Remove bytes that no row names and that are older: what killed writers and collectors left.
+
+    A writer that has yet to write the row finds them gone then, and writes them again.
+    """
     contents = store.contents
     keep = reach.live(store) if store.shared else set()
     _delete_unnamed(store, contents.loose, cutoff, whereabouts.rows_known, keep)
     if not store.shared:
         _delete_unnamed(store, contents.packs, cutoff, whereabouts.packs_known, keep)
         _delete_unnamed(store, contents.records, cutoff, lambda tx, _: records.in_use(tx), keep)
+
+
+def clear_leftovers(store: Store, cutoff: float) -> None:
+    """Remove half-written files, and what the spool holds for nobody, that are older."""
+    contents = store.contents
     for area in (contents.loose, contents.packs, contents.records):
         if isinstance(area, LocalBlobs):
             area.sweep(cutoff)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterable
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..blobs.local import LocalBlobs
-from ..catalog import journals, versions, whereabouts
+from ..catalog import journals, versions
 from ..catalog import runs as rows
 from ..catalog.catalog import Transaction
 from ..errors import CodeSaveError
 from ..journal.events import SUFFIX
 from . import reach, records
-from .garbage import sweep, tidy_packs
+from .garbage import GRACE, clear_leftovers, clear_orphans, sweep, tidy_packs
+from .rebuild import make_sure
 from .spool import clear, named_in
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def purge(
     """
     contents = store.contents
     store.flush()
+    make_sure(store)
     with store.catalog.write() as tx:
         chosen = set(runs)
         if everything:
@@ -56,8 +59,8 @@ def purge(
     contents.drop_records(dropped)
     blobs = sweep(store, None, suspects)
     tidy_packs(store, share=1.0)
-    if everything:
-        _clear_unnamed(store)
+    clear_orphans(store, float("inf"))
+    clear_leftovers(store, time.time() - GRACE)
     waiting = _clear_files(store, chosen, sessions)
     clear(store.folder, spooled)
     _clear_damaged(contents)
@@ -109,7 +112,7 @@ def _spooled(tx: Transaction, store: Store, sessions: Iterable[str]) -> set[str]
             if row is not None and row["digest"]:
                 with store.open_blob(row["digest"]) as journal:
                     found |= named_in(journal)
-            elif file.exists():
+            if file.exists():
                 with file.open("rb") as journal:
                     found |= named_in(journal)
     return found
@@ -120,22 +123,6 @@ def _clear_damaged(contents: Contents) -> None:
     for area in (contents.loose, contents.packs):
         if isinstance(area, LocalBlobs):
             shutil.rmtree(area.folder.parent / "damaged", ignore_errors=True)
-
-
-def _clear_unnamed(store: Store) -> None:
-    """With everything purged, nothing may stay that no row names either."""
-    contents = store.contents
-    with store.catalog.write() as tx:
-        tx.take_blobs()
-        named = {each.digest for each in whereabouts.every(tx)}
-        for area, kept in (
-            (contents.loose, named),
-            (contents.packs, set(whereabouts.packs(tx))),
-            (contents.records, records.in_use(tx)),
-        ):
-            for each in list(area.listing()):
-                if each.key not in kept:
-                    area.delete(each.key)
 
 
 def _clear_files(store: Store, chosen: Iterable[str], sessions: Iterable[str]) -> int:

@@ -53,8 +53,28 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     return {**counts, "blobs": blobs, "damaged": damaged}
 
 
-def is_fresh(store: Store) -> bool:
-    """Tell whether a catalog was never made from the blobs that are there."""
+def begin(store: Store) -> None:
+    """See to a catalog that is new: note that there was nothing to make it from.
+
+    Where several hosts write, it is made from their blobs at once. Elsewhere one that was lost is
+    made anew by `rebuild`, and before anything that only it names could be taken for garbage.
+    """
+    if not _is_fresh(store):
+        return
+    if store.shared:
+        rebuild(store)
+    elif next(iter(store.contents.records.listing()), None) is None:
+        with store.catalog.write() as tx:
+            journals.set_fact(tx, _MADE, records.now())
+
+
+def make_sure(store: Store, progress: Progress = iter) -> None:
+    """Rebuild a catalog that was never made from the blobs that are there."""
+    if _is_fresh(store):
+        rebuild(store, progress)
+
+
+def _is_fresh(store: Store) -> bool:
     with store.catalog.read() as tx:
         return journals.fact(tx, _MADE) is None
 

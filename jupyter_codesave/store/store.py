@@ -71,17 +71,14 @@ class Store:
                 "permissions above it or set CODESAVE_DIR"
             ) from error
         from .places import blobs_at, catalog_at
+        from .rebuild import begin
 
         database, artifacts = _value(settings, "database_url"), _value(settings, "artifact_url")
         blobs = blobs_at(artifacts, folder)
         catalog, elsewhere = catalog_at(database, folder)
         store = cls(folder, blobs, catalog, settings)
         store.shared = elsewhere or bool(artifacts and not database)
-        if store.shared:
-            from .rebuild import is_fresh
-
-            if is_fresh(store):
-                store.rebuild()
+        begin(store)
         return store
 
     @property
@@ -120,9 +117,12 @@ class Store:
         """Give the bytes, verified. Raises NotFoundError, or DamagedError."""
         return self.contents.get(digest)
 
-    def open_blob(self, digest: str) -> BinaryIO:
-        """Open the bytes for reading, whatever their size; the last read verifies them."""
-        return self.contents.open(digest)
+    def open_blob(self, digest: str, *, checked: bool = True) -> BinaryIO:
+        """Open the bytes for reading, whatever their size; they are verified first.
+
+        Not `checked`, DamagedError comes with the last read: for those who hash them anyway.
+        """
+        return self.contents.open(digest, checked=checked)
 
     def has(self, digest: str) -> bool:
         """Tell whether the bytes are there."""
@@ -190,7 +190,7 @@ class Store:
             if any(gone == session for _, gone in journals.purged(tx)):
                 return ""
         digest, size = self.contents.put_compressed(journal_path)
-        with self.open_blob(digest) as stored:
+        with self.open_blob(digest, checked=False) as stored:
             found, length = digest_stream(stored)
         if (found, length) != (digest, size):
             raise DamagedError(
@@ -244,6 +244,7 @@ class Store:
             if known := versions.series_of(tx, project, path):
                 return known
         with self.catalog.write() as tx:
+            tx.keep_blobs()
             name = versions.name_for(tx, project, path)
             dropped = records.keep_ledger(tx, self.contents)
         self.contents.drop_records([dropped])
@@ -253,6 +254,7 @@ class Store:
         """Let a renamed notebook or program go on with its series."""
         dropped = None
         with self.catalog.write() as tx:
+            tx.keep_blobs()
             if versions.rename(tx, old_path, new_path):
                 dropped = records.keep_ledger(tx, self.contents)
         self.contents.drop_records([dropped])
@@ -446,6 +448,7 @@ class Store:
     def _change(self, run_id: str, change: Callable[[Transaction], None]) -> None:
         dropped = None
         with self.catalog.write() as tx:
+            tx.keep_blobs()
             row = runs.columns(tx, run_id)
             if row is None:
                 raise NotFoundError(

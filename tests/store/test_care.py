@@ -17,7 +17,7 @@ from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
 from jupyter_codesave.model.digest import digest_of
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
-from jupyter_codesave.store import JournalState, Store, garbage
+from jupyter_codesave.store import JournalState, Store, garbage, records
 from tests.conftest import scale
 
 from .made import Place, image, make_run, notebook, record, settings, told
@@ -274,6 +274,24 @@ def test_leftovers_of_killed_processes_are_removed(local: Store) -> None:
     assert whole(local)
 
 
+@pytest.mark.parametrize("how", ["gc", "purge"])
+def test_a_lost_catalog_makes_no_garbage_of_what_it_named(tmp_path: Path, how: str) -> None:
+    with Place(tmp_path / "data").open() as store:
+        fill(store)
+        runs = {run.id for run in store.runs().items}
+    for path in (tmp_path / "data").glob("catalog.sqlite*"):
+        path.unlink()
+    with Place(tmp_path / "data").open() as store:
+        new, _ = record(store)
+        if how == "gc":
+            store.gc(grace=-1)
+            runs.add(new.id)
+        else:
+            store.purge(runs=[new.id])
+        assert {run.id for run in store.runs().items} == runs
+        assert whole(store)
+
+
 def test_garbage_is_left_alone_while_a_manifest_cannot_be_read(local: Store) -> None:
     record(local)
     for path in blob_files(local):
@@ -454,6 +472,30 @@ def test_nothing_of_a_purged_run_is_left_on_the_disk(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             store.run(run.id)
     assert holds_canary(tmp_path / "data") == []
+
+
+def test_what_killed_writers_and_verify_left_of_a_run_goes_with_it(tmp_path: Path) -> None:
+    with Place(tmp_path / "data").open() as store:
+        other, _ = record(store, picture=image(), saved={"a": b"stays"})
+        run = leaky(store)
+        with store.catalog.read() as tx:
+            store.contents.put_record(records.dump(records.of_run(tx, run.id, 99)))
+        store.contents.loose.put(CANARY.encode() * 9)
+        spool = LocalBlobs(store.folder / "spool")
+        spool.put(CANARY.encode() * 7)
+        journal = store.folder / "journal" / f"{run.session}.journal"
+        journal.parent.mkdir(exist_ok=True)
+        journal.write_text(digest_of(CANARY.encode() * 7))
+        for path in blob_files(store):
+            if path.stat().st_size > 1 << 20:
+                flip(path, path.stat().st_size - 1)
+        store.verify()
+        assert list(store.folder.glob("blobs/damaged/??/*"))
+        store.purge(runs=[run.id])
+        journal.unlink(missing_ok=True)
+        assert holds_canary(store.folder) == []
+        assert store.get(digest_of(b"stays")) == b"stays"
+        assert [each.id for each in store.runs().items] == [other.id]
 
 
 def test_a_forgotten_source_is_not_left_in_the_catalog(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
 
 from jupyter_codesave.errors import UnavailableError
 from jupyter_codesave.store import places
+from tests.blobs import servers
 
 from .made import Place, image, record, told
 
@@ -96,6 +98,34 @@ def test_the_collector_of_one_host_spares_what_another_host_wrote(
         found = second.verify()
         assert found["damaged"] == found["missing"] == []
         assert told(second) == before
+
+
+def test_folders_with_catalogs_of_their_own_share_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = servers.rclone()
+    for name, value in storage.environ.items():
+        monkeypatch.setenv(name, value)
+    values = {"artifact_url": f"{storage.url}/{secrets.token_hex(6)}"}
+    one, two = Place(tmp_path / "one", values), Place(tmp_path / "two", values)
+    with one.open() as store:
+        record(store, sources=("a",), picture=image())
+        before = told(store)
+    with two.open() as store:
+        assert {**told(store), "size": 0} == {**before, "size": 0}
+        record(store, sources=("b",), saved={"big": os.urandom(2 << 20)})
+        before = told(store)
+    with one.open() as store:
+        store.gc(grace=-1)
+        assert store.verify()["missing"] == []
+        assert not store.needs_gc()
+    with two.open() as store:
+        found = store.verify()
+        assert found["damaged"] == found["missing"] == []
+        assert told(store) == before
+    with one.open() as store:
+        store.rebuild()
+        assert len(store.runs().items) == 2
 
 
 def test_a_local_folder_is_private(tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""`status`, `verify`, `rebuild`, `gc` and `purge` as people type them, on stores of every kind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
+from tests.blobs import servers
+from tests.conftest import Home, isolated
+from tests.journal.records import execute_input, idle, message, run, session, stream, write
+
+END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
+
+
+def record(home: Home, number: int, notebook: str = "/work/train.ipynb") -> str:
+    """Leave the journal of a session, as a kernel does; give its run."""
+    run_id, name = f"run{number}", f"session{number}"
+    picture = base64.b64encode(secrets.token_bytes(4000)).decode()
+    shown = {"data": {"image/png": picture}, "metadata": {}, "transient": {}}
+    items = [
+        session(name),
+        ("run", {**run(run_id)[1], "notebook": notebook, "config": {"lr": number}}),
+        execute_input(f"lr = 3e-{number}", 1, f"{name}a"),
+        stream("accuracy 0.9\n", key=f"{name}a"),
+        idle(f"{name}a"),
+        execute_input("plot()", 2, f"{name}b"),
+        message("display_data", shown, f"{name}b"),
+        idle(f"{name}b"),
+        END,
+    ]
+    write(home.data / "journal" / f"{name}.journal", items)
+    return run_id
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path, isolated(tmp_path))
+
+
+def everything(home: Home) -> dict[str, Any]:
+    """Give what every command with --json says."""
+    commands = [["runs"], ["artifacts"], ["search", "lr"], ["search", "accuracy"], ["status"]]
+    runs = [each["id"] for each in home.json("runs")]
+    commands += [[command, each] for each in runs for command in ("show", "files")]
+    commands += [["diff", *runs[:2]], ["verify"]]
+    return {
+        " ".join(command): json.loads(home.command(*command, "--json", check=None).stdout)
+        for command in commands
+    }
+
+
+def test_a_catalog_made_anew_says_what_the_old_one_said(home: Home) -> None:
+    for number in range(3):
+        record(home, number)
+    home.command("delete", "run1")
+    before = everything(home)
+    notebook = home.command("notebook", "run2").stdout
+    for file in home.data.glob("catalog.sqlite*"):
+        file.unlink()
+    home.command("rebuild")
+    assert everything(home) == before
+    assert home.command("notebook", "run2").stdout == notebook
+    home.command("restore", "run1")
+    assert len(home.json("runs")) == 3
+
+
+def test_status_says_what_the_store_may_take_and_for_how_long(home: Home) -> None:
+    record(home, 0)
+    found = home.json("status")
+    assert found["budget"] > 0
+    assert (found["retention_days"], found["shared"], found["notes"]) == (0, False, [])
+    said = home.command("status").stdout
+    assert "then the oldest outputs go" in said
+    assert "nothing goes by age" in said
+    home.environment |= {"CODESAVE_RETENTION_DAYS": "30", "CODESAVE_BUDGET": "100"}
+    said = home.command("status").stdout
+    assert "of 100 bytes" in said
+    assert "outputs go after 30 days, sources stay" in said
+    assert "note: " in said
+    assert "the budget is 100" in said
+
+
+def test_a_shared_store_says_so_and_is_cleared_only_when_its_administrator_says_so(
+    home: Home,
+) -> None:
+    storage = servers.rclone()
+    home.environment |= dict(storage.environ)
+    home.environment["CODESAVE_DATABASE_URL"] = servers.postgresql()
+    home.environment["CODESAVE_ARTIFACT_URL"] = f"{storage.url}/{secrets.token_hex(6)}"
+    record(home, 0)
+    found = home.json("status")
+    assert (found["shared"], found["budget"]) == (True, None)
+    said = home.command("status").stdout
+    assert "one trust domain" in said
+    assert "no limit" in said
+    for command in (["gc"], ["purge", "run0"], ["purge", "--all"]):
+        assert "say --shared" in home.command(*command, check=2).stderr
+    assert [each["id"] for each in home.json("runs")] == ["run0"]
+    home.command("gc", "--shared")
+    home.command("purge", "run0", "--shared")
+    assert home.json("runs") == []
+
+
+def test_verify_repairs_from_a_copy_that_is_named(home: Home, tmp_path: Path) -> None:
+    record(home, 0)
+    where = str(tmp_path / "copy.zip")
+    home.command("copy", "--to", where)
+    for file in [*home.data.glob("blobs/packs/??/*"), *home.data.glob("blobs/content/??/*")]:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    assert "damaged: " in home.command("verify", check=1).stdout
+    said = home.command("verify", "--from", where).stdout
+    assert "repaired: " in said
+    assert "all whole" in said
+    assert SESSION_NOTEBOOK in [each["path"] for each in home.json("files", "run0")]
+    assert home.json("verify")["repaired"] == []
