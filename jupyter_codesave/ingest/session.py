@@ -289,16 +289,26 @@ class SessionIngest:
         self._adopt({entry.digest for entry in entries.values()}, standing)
         entries = _without(entries, standing.lost)
         made: dict[str, bytes] = {}
-        if folded.keys:
-            made[SESSION_NOTEBOOK] = keep(dump_notebook(self.fold.notebook(folded.id)))
         if copy := notebook_copy(self.fold, folded, run.notebook, run.ended):
             made.setdefault(*copy)
         if (requirements := requirements_of(folded.environment)) is not None:
             made.setdefault("requirements.txt", requirements)
         for path, data in made.items():
-            if path not in entries or path == SESSION_NOTEBOOK:
+            if path not in entries:
                 entries[path] = Entry(self.store.put(data), len(data), FILE)
+        if folded.keys:
+            entries[SESSION_NOTEBOOK] = self._put_session_notebook(folded.id)
         return Manifest(entries) if entries else None
+
+    def _put_session_notebook(self, run_id: str) -> Entry:
+        """Keep the session notebook, whatever its size: it is laid out in a file first."""
+        # Under this name the collector removes what a killed process leaves.
+        with tempfile.NamedTemporaryFile(dir=self.store.folder, prefix=".incoming-") as file:
+            for part in self.fold.dump(run_id):
+                file.write(keep(part))
+            file.flush()
+            digest, size = self.store.put_file(file.name)
+        return Entry(digest, size, FILE)
 
     def _run(self, folded: FoldedRun) -> Run:
         fields, session = folded.fields, self.fold.session

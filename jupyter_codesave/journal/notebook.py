@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -151,6 +151,8 @@ class Fold:
         self.sources_only = self.sources_only or fields.get("capture") == "sources"
 
     def _on_run(self, fields: dict[str, Any], time: str) -> None:
+        if fields["run"] in self.runs:
+            return  # told twice: the first word counts
         run = FoldedRun(fields["run"], fields, time)
         previous = self.runs.get(self._run or "")
         self.runs[run.id] = run
@@ -487,13 +489,28 @@ class Fold:
 
     def notebook(self, run_id: str) -> dict[str, Any]:
         """Give the run's session notebook (nbformat 4.5), outputs included."""
-        cells: list[dict[str, Any]] = []
-        ids: dict[str, int] = {}
         shown: set[str] = set()
+        cells = list(self._session_cells(run_id, shown))
+        return {"cells": cells, **self._around_cells(run_id, bool(shown))}
+
+    def dump(self, run_id: str) -> Iterator[bytes]:
+        """Give what `dump_notebook` gives for the run's session notebook, a cell at a time."""
+        shown: set[str] = set()
+        lead = b'{\n "cells": [\n  '
+        for cell in self._session_cells(run_id, shown):
+            yield lead + _dump(cell).replace(b"\n", b"\n  ")
+            lead = b",\n  "
+        yield b'{\n "cells": [],' if lead[:1] == b"{" else b"\n ],"
+        yield _dump(self._around_cells(run_id, bool(shown)))[1:] + b"\n"
+
+    def _session_cells(self, run_id: str, shown: set[str]) -> Iterator[dict[str, Any]]:
+        ids: dict[str, int] = {}
         for cell in self.listed(run_id):
             outputs = self.outputs_of(cell.key)
             shown.update(_views(outputs))
-            cells.append(session_cell(self.execution(cell.key), outputs, ids))
+            yield session_cell(self.execution(cell.key), outputs, ids)
+
+    def _around_cells(self, run_id: str, has_widgets: bool) -> dict[str, Any]:
         metadata: dict[str, Any] = {
             "kernelspec": self.session.get("kernelspec")
             or {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -501,9 +518,9 @@ class Fold:
         }
         if gaps := self.runs[run_id].gaps:
             metadata["codesave"] = {"gaps": gaps}
-        if shown:
+        if has_widgets:
             metadata["widgets"] = self._widgets.state()
-        return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        return {"metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 def session_cell(
@@ -547,8 +564,12 @@ def session_cell(
 
 def dump_notebook(notebook: dict[str, Any]) -> bytes:
     """Give a notebook's bytes as Jupyter writes them, but sources and texts unsplit."""
-    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
-    return text.encode("utf-8", "replace") + b"\n"
+    return _dump(notebook) + b"\n"
+
+
+def _dump(part: dict[str, Any]) -> bytes:
+    text = json.dumps(part, ensure_ascii=False, indent=1, sort_keys=True)
+    return text.encode("utf-8", "replace")
 
 
 def _joined(output: Output) -> Output:

@@ -196,3 +196,20 @@ def test_a_prompt_is_shown_and_its_answer_only_where_it_was_kept(tmp_path: Path)
         ("stdin", {**asked, "answer": None}),
     )
     assert outputs(fold)[0]["text"] == "name: Ada\nname: \n"
+
+
+def test_a_notebook_dumped_cell_by_cell_has_the_very_bytes_of_the_whole(tmp_path: Path) -> None:
+    odd = '\\ " \ud800 ☃ \u2028 \r\n\n  \t '
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "w"}, "text/plain": odd}
+    cells = [
+        execute_input(odd, 1, "a"),
+        stream(odd, key="a"),
+        display(odd, key="a"),
+        execute_input("", 2, "b"),
+        message("display_data", {"data": view, "metadata": {odd: [{}, []]}, "transient": {}}, "b"),
+    ]
+    for count in range(len(cells) + 1):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        fold = folded(folder, *cells[:count])
+        assert b"".join(fold.dump("run1")) == dump_notebook(fold.notebook("run1"))
