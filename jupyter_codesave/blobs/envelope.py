@@ -83,14 +83,18 @@ def parts(envelope: bytes) -> list[str]:
     """Name the digests that a blob leans on; none unless it is a recipe."""
     if not is_recipe(envelope):
         return []
-    return [step[1] for step in _steps(io.BytesIO(envelope[_HEAD:])) if not isinstance(step, bytes)]
+    return [step[1] for step in steps(envelope) if not isinstance(step, bytes)]
 
 
 def steps(envelope: bytes) -> list[Step]:
     """Take a recipe apart into its literals and parts; any other blob is one literal."""
     if not is_recipe(envelope):
         return [decode(envelope, _no_parts)]
-    return list(_steps(io.BytesIO(envelope[_HEAD:])))
+    data, at, found = _decompress(memoryview(envelope)[_HEAD:]), 0, []
+    while at < len(data):
+        step, at = _step(data, at)
+        found.append(step)
+    return found
 
 
 def spell(part: Part, data: bytes) -> bytes:
@@ -147,9 +151,8 @@ def decode(envelope: bytes, fetch: Fetch) -> bytes:
         return _decompress(body)
     if kind != RECIPE:
         raise _unreadable(f"kind {kind!r} is unknown")
-    steps = _steps(io.BytesIO(body))
     return b"".join(
-        step if isinstance(step, bytes) else spell(step, fetch(step[1])) for step in steps
+        step if isinstance(step, bytes) else spell(step, fetch(step[1])) for step in steps(envelope)
     )
 
 
@@ -187,6 +190,24 @@ class _Rest(io.RawIOBase):
         data = data or self._source.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def _step(data: bytes, at: int) -> tuple[Step, int]:
+    """Read the step at an offset of a recipe; give the offset behind it, too."""
+    try:
+        if data[at : at + 1] == b"L":
+            _, length = _LITERAL.unpack_from(data, at)
+            start = at + _LITERAL.size
+            if start + length <= len(data):
+                return data[start : start + length], start + length
+        elif data[at : at + 1] == b"P":
+            _, spelling, digest, size = _PAYLOAD.unpack_from(data, at)
+            return (spelling, "sha256:" + digest.hex(), size), at + _PAYLOAD.size
+        else:
+            raise _unreadable(f"step {data[at : at + 1]!r} is unknown")
+    except struct.error:
+        pass
+    raise _unreadable("it ends too early")
 
 
 def _steps(source: BinaryIO) -> Iterator[Step]:

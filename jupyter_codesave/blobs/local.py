@@ -90,11 +90,17 @@ class LocalBlobs:
         self._check(key)
         name = f"{self.folder}/{key[7:9]}/{key[9:]}"
         try:
-            with open(name, "rb", buffering=0) as file:
-                file.seek(offset)
-                return file.read(length) or b""
+            handle = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
             raise _missing(key, self.folder) from None
+        try:
+            os.lseek(handle, offset, os.SEEK_SET)
+            found = os.read(handle, length)
+            while len(found) < length and (more := os.read(handle, length - len(found))):
+                found += more
+            return found
+        finally:
+            os.close(handle)
 
     def open(self, key: str) -> BinaryIO:
         """Open the bytes under `key` for reading."""

@@ -15,6 +15,17 @@ from .rows import Artifact
 
 _artifacts, _versions, _aliases = schema.artifacts, schema.versions, schema.aliases
 _series = schema.series
+# Made once: to make them anew would take longer than to run them.
+_WHOLE = (
+    sa.select(_versions, _artifacts.c.type, _artifacts.c.project)
+    .join_from(_versions, _artifacts, _artifacts.c.name == _versions.c.artifact)
+    .order_by(_versions.c.artifact, _versions.c.number)
+)
+_ONE = _WHOLE.where(
+    _versions.c.artifact == sa.bindparam("name"), _versions.c.number == sa.bindparam("number")
+)
+_EVERY_ALIAS = sa.select(_aliases).order_by(_aliases.c.alias)
+_ALIASES = _EVERY_ALIAS.where(_aliases.c.artifact == sa.bindparam("name"))
 
 
 def lock(tx: Transaction, name: str, project: str, type_: str = CODE) -> None:
@@ -35,7 +46,7 @@ def newest(tx: Transaction, name: str) -> Version | None:
 
 def one(tx: Transaction, name: str, number: int) -> Version | None:
     """Give one version by its number."""
-    found = _read(tx, _versions.c.artifact == name, _versions.c.number == number)
+    found = _read(tx, _ONE, {"name": name, "number": number})
     return found[0] if found else None
 
 
@@ -116,18 +127,18 @@ def resolve(tx: Transaction, name: str, selector: str) -> Version:
 
 def of_run(tx: Transaction, run_id: str) -> list[Version]:
     """Give the versions that a run made, oldest first."""
-    return _read(tx, _versions.c.run == run_id)
+    return _read(tx, _WHOLE.where(_versions.c.run == run_id))
 
 
 def with_digest(tx: Transaction, digest: str) -> list[Version]:
     """Give the versions whose manifest has this digest."""
-    return _read(tx, _versions.c.digest == digest)
+    return _read(tx, _WHOLE.where(_versions.c.digest == digest))
 
 
 def artifacts(tx: Transaction) -> list[Artifact]:
     """Give every artifact by name, with its versions, oldest first."""
     by_name: dict[str, list[Version]] = {}
-    for version in _read(tx):
+    for version in _read(tx, _WHOLE):
         by_name.setdefault(version.artifact, []).append(version)
     rows = tx.execute(sa.select(_artifacts).order_by(_artifacts.c.name))
     return [
@@ -198,21 +209,15 @@ def _taken(tx: Transaction, name: str) -> bool:
     return in_series is not None or there is not None
 
 
-def _read(tx: Transaction, *where: Any) -> list[Version]:
-    query = (
-        sa.select(_versions, _artifacts.c.type, _artifacts.c.project)
-        .join_from(_versions, _artifacts, _artifacts.c.name == _versions.c.artifact)
-        .where(*where)
-        .order_by(_versions.c.artifact, _versions.c.number)
-    )
-    rows = tx.execute(query).all()
+def _read(tx: Transaction, query: Any, values: dict[str, Any] | None = None) -> list[Version]:
+    rows = tx.execute(query, values).all()
     names = {row.artifact for row in rows}
-    asked = sa.select(_aliases).order_by(_aliases.c.alias)
+    asked, which = _EVERY_ALIAS, {}
     if len(names) == 1:
-        asked = asked.where(_aliases.c.artifact == next(iter(names)))
+        asked, which = _ALIASES, {"name": next(iter(names))}
     aliases: dict[tuple[str, int], list[str]] = {}
     if rows:
-        for row in tx.execute(asked):
+        for row in tx.execute(asked, which):
             aliases.setdefault((row.artifact, row.number), []).append(row.alias)
     return [
         Version(

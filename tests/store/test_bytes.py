@@ -175,6 +175,17 @@ def test_a_blob_that_was_changed_on_disk_is_never_served(local: Store) -> None:
 # -- the spool ----------------------------------------------------------------------------------
 
 
+def test_a_large_file_with_a_flipped_byte_gives_none_of_its_bytes(local: Store) -> None:
+    digest = local.put(os.urandom(3 << 20))
+    local.flush()
+    (path,) = local.folder.glob("blobs/content/??/*")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedError):
+        local.open_blob(digest)
+
+
 def test_what_the_spool_holds_is_taken_and_leaves_it(store: Store, tmp_path: Path) -> None:
     spool = LocalBlobs(tmp_path / "spool")
     datas = [b"small", b"text " * 10_000, os.urandom(200_000), os.urandom(2 << 20), b""]
