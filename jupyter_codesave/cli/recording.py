@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import CodeSaveError, UsageError
+from ..journal.events import SUFFIX
 from ..settings import data_dir, read_control, resolve, write_control
 from .output import add_json, bytes_text, opened, print_facts, print_json
 
@@ -45,6 +47,9 @@ def status(arguments: argparse.Namespace) -> None:
     capture, automatic = settings["capture"], settings["automatic"]
     decides = automatic if not automatic.value and capture.value != "off" else capture
     with opened() as ingest:
+        for path in ingest.journals.glob("*" + SUFFIX):  # a server may have them all in already
+            with contextlib.suppress(CodeSaveError):
+                ingest.step(path)
         found = {
             "capture": capture.value,
             "automatic": automatic.value,

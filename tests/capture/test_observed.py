@@ -96,6 +96,9 @@ def test_a_message_that_is_no_utf8_is_observed(lab: Lab, kernel: tuple[str, Any,
     (found,) = wait_until(lambda: runs(lab, notebook), "the run")
     (cell,) = lab.api(f"runs/{found['id']}/notebook")["cells"]
     assert cell["outputs"][0]["text"].endswith(" seen\n")
+    told = lab.home.command("status").stdout
+    assert f"{notebook} (observed by the server" in told
+    assert "jupyter codesave setup --kernel plain" in told
 
 
 def test_a_project_file_beside_the_notebook_says_off_for_observed_kernels_too(lab: Lab) -> None:
