@@ -7,6 +7,8 @@ nobody did. Killed at any moment, it leaves bytes without a name, never a name w
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -179,8 +181,13 @@ def clear_leftovers(store: Store, cutoff: float) -> None:
             area.sweep(cutoff)
     clear(store.folder, set(), older_than=cutoff)
     for left in store.folder.glob(".incoming-*"):
-        if left.stat().st_mtime < cutoff:
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if left.stat().st_mtime >= cutoff:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 def _delete_unnamed(store: Store, area: Blobs, cutoff: float, named: Named, keep: set[str]) -> None:

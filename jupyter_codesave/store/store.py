@@ -49,7 +49,7 @@ class Store:
         self.settings = settings
         self.shared = False  # other hosts keep catalogs of their own over the same blobs
         self.contents = Contents(blobs, catalog, folder)
-        self.latest: Run | None = None  # the run written last, but for its executions
+        self.running: dict[str, Run] = {}  # as they were written last, but for their executions
         self._writing = threading.Lock()
 
     @classmethod

@@ -36,7 +36,7 @@ def write(
     """Do what `Store.write` promises."""
     contents = store.contents
     goes_on = run is not None and run.state == "running" and files is None and not commit
-    if goes_on and run is not None and store.latest == run.with_(executions=0):
+    if goes_on and run is not None and store.running.get(run.id) == run.with_(executions=0):
         contents.flush()
         if _add(store, run, executions, journal):
             return []
@@ -80,7 +80,10 @@ def write(
         if journal is not None:
             dropped.append(_put_journal(tx, contents, journal))
     contents.drop_records(dropped)
-    store.latest = run.with_(executions=0) if run is not None else None
+    if run is not None:
+        store.running.pop(run.id, None)
+        if run.state == "running":
+            store.running[run.id] = run.with_(executions=0)
     return made
 
 

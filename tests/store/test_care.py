@@ -263,12 +263,16 @@ def test_leftovers_of_killed_processes_are_removed(local: Store) -> None:
     contents = local.contents
     for area in (contents.loose, contents.packs, contents.records):
         area.put(b"nobody's")
-    left = local.folder / ".incoming-x"
+    left, folder = local.folder / ".incoming-x", local.folder / ".incoming-y"
     left.write_bytes(b"half")
+    folder.mkdir()
+    (folder / "session.journal").write_bytes(b"half")
     local.gc()
     assert left.exists()
+    assert folder.exists()
     local.gc(grace=-1)
     assert not left.exists()
+    assert not folder.exists()
     for area in (contents.loose, contents.packs, contents.records):
         assert not area.has(digest_of(b"nobody's"))
     assert whole(local)
