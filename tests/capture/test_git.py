@@ -265,3 +265,278 @@ def test_a_script_in_a_dirty_checkout_can_be_rebuilt_whole(checkout: Path, data:
     again = rebuilt(checkout, event["commit"], patch, checkout.parent / "again")
     assert again == tree(checkout)
     assert not is_anywhere(data, "CANARY")
+
+
+def configure(folder: Path, text: str) -> None:
+    with (folder / ".git" / "config").open("a") as config:
+        config.write(text)
+
+
+def marking(folder: Path, name: str) -> tuple[str, Path]:
+    """Give a command that leaves a mark when it is run, and then is a filter that does nothing."""
+    mark = folder / f"{name}-was-run"
+    script = folder / f"{name}.sh"
+    script.write_text(f"#!/bin/sh\ntouch '{mark}'\ncat\n")
+    script.chmod(0o755)
+    return str(script), mark
+
+
+def test_nothing_of_the_repository_is_run(checkout: Path, tmp_path: Path) -> None:
+    make_dirty(checkout)
+    marks = []
+    for hook in ("post-index-change", "pre-commit", "post-checkout"):
+        script, mark = marking(tmp_path, hook)
+        marks.append(mark)
+        (checkout / ".git" / "hooks" / hook).write_bytes(Path(script).read_bytes())
+        (checkout / ".git" / "hooks" / hook).chmod(0o755)
+    (checkout / ".gitattributes").write_text("*.py filter=a=b\n*.bin filter=plain diff=shown\n")
+    for key in ("clean", "smudge", "process"):
+        for driver in ("a=b", "plain"):
+            script, mark = marking(tmp_path, f"{driver}-{key}")
+            marks.append(mark)
+            required = "\trequired = true\n"
+            configure(checkout, f'[filter "{driver}"]\n\t{key} = {script}\n{required}')
+    for section, key in (
+        ('diff "shown"', "textconv"),
+        ('diff "shown"', "command"),
+        ("core", "fsmonitor"),
+    ):
+        script, mark = marking(tmp_path, key)
+        marks.append(mark)
+        configure(checkout, f"[{section}]\n\t{key} = {script}\n")
+    state, patch = look(checkout)
+    assert state is not None
+    assert [mark.name for mark in marks if mark.exists()] == []
+    assert b"+x = 2" in patch
+    assert b"b/new/module.py" in patch
+    assert "train.py goes through the filter a=b, which was not run" in state["note"]
+    assert "data.bin goes through the filter plain" in state["note"]
+
+
+def test_no_filter_of_a_submodule_is_run(checkout: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    (other / "lib.py").write_text("l\n")
+    (other / ".gitattributes").write_text("*.py filter=own\n")
+    git(other, "add", "-A")
+    git(other, "commit", "-q", "-m", "l")
+    git(checkout, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other), "a lib")
+    git(checkout, "commit", "-q", "-m", "lib")
+    script, mark = marking(tmp_path, "clean")
+    git(checkout / "a lib", "config", "filter.own.clean", script)
+    (checkout / "a lib" / "lib.py").write_text("k\n")
+    state, _ = look(checkout)
+    assert state is not None
+    assert not mark.exists()
+    assert state["dirty"] is True
+    assert state["submodules"] == {"a lib": git(other, "rev-parse", "HEAD")}
+    assert "a lib is a submodule with changes" in state["note"]
+
+
+def test_a_filter_that_fails_loses_nothing(checkout: Path, tmp_path: Path) -> None:
+    (checkout / ".gitattributes").write_text("*.py filter=lfs\n*.key filter=git-crypt\n")
+    (checkout / "a.key").write_text("encrypted\n")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-q", "-m", "attributes")
+    for driver in ("lfs", "git-crypt"):
+        configure(checkout, f'[filter "{driver}"]\n\tprocess = false\n\trequired = true\n')
+    (checkout / "a.key").write_text("CANARY\n")
+    (checkout / "b.key").write_text("CANARY\n")
+    (checkout / "train.py").write_text("x = 2\n")
+    state, patch = look(checkout)
+    assert state is not None
+    assert b"+x = 2" in patch
+    assert b"CANARY" not in patch
+    assert "a.key goes through the filter git-crypt, which encrypts" in state["note"]
+    assert "b.key goes through the filter git-crypt, which encrypts" in state["note"]
+    (checkout / "train.py").write_bytes(os.urandom(3 << 20))
+    state, patch = look(checkout)
+    assert state is not None
+    assert len(patch) < 1000
+    assert "train.py goes through the filter lfs, which was not run, and is large" in state["note"]
+
+
+def test_untracked_files_count_though_status_does_not_show_them(checkout: Path) -> None:
+    git(checkout, "config", "status.showUntrackedFiles", "no")
+    (checkout / "helper.py").write_text("h = 1\n")
+    state, patch = look(checkout)
+    assert state is not None
+    assert state["dirty"] is True
+    assert b"helper.py" in patch
+
+
+def test_a_submodule_counts_though_diff_ignores_it(checkout: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(checkout), "other")
+    other = str(tmp_path / "other")
+    git(checkout, "-c", "protocol.file.allow=always", "submodule", "add", "-q", other, "lib")
+    git(checkout, "commit", "-q", "-m", "lib")
+    git(checkout, "config", "diff.ignoreSubmodules", "all")
+    git(checkout, "config", "submodule.lib.ignore", "all")
+    git(checkout / "lib", "commit", "-q", "--allow-empty", "-m", "further")
+    state, patch = look(checkout)
+    assert state is not None
+    assert state["dirty"] is True
+    assert b"+Subproject commit " + git(checkout / "lib", "rev-parse", "HEAD").encode() in patch
+
+
+LOOK = """
+import ctypes, os, sys
+from pathlib import Path
+if os.geteuid() == 0:  # root may read everything, unless it gives that up for what it starts
+    for capability in (1, 2):
+        assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0
+    if "again" not in sys.argv:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "again"])
+from jupyter_codesave.capture.git import look
+state, patch = look(Path(sys.argv[1]))
+print(state["dirty"], "train.py" in str(patch), "ok.py" in str(patch), state["note"], sep="|")
+"""
+
+
+def test_a_file_that_cannot_be_read_is_left_out_and_said(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "train.py").write_text("x = 2\n")
+    (checkout / "ok.py").write_text("ok\n")
+    (checkout / "closed.py").write_text("c\n")
+    (checkout / "closed.py").chmod(0)
+    (checkout / "data.bin").write_bytes(b"other")
+    (checkout / "data.bin").chmod(0)
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, str(checkout)],
+        env=isolated(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    dirty, tracked, untracked, note = done.stdout.strip().split("|")
+    assert (dirty, tracked, untracked) == ("True", "True", "True")
+    assert "closed.py cannot be read" in note
+    assert "data.bin cannot be read" in note
+
+
+def test_a_file_that_vanishes_while_git_looks_is_left_out(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(
+        f'#!/bin/sh\ncase "$*" in *hash-object*--stdin-paths) rm -f b.py;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    for name in ("a.py", "b.py", 'c "quoted"\nline.py'):
+        (checkout / name).write_text("new\n")
+    state, patch = look(checkout)
+    assert state is not None
+    assert not (checkout / "b.py").exists()
+    assert state["note"] == "b.py cannot be read: not in the patch"
+    assert rebuilt(checkout, state["commit"], patch, tmp_path / "again") == tree(checkout)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("diff.submodule", "diff"),
+        ("diff.submodule", "log"),
+        ("diff.context", "0"),
+        ("diff.orderFile", "/nowhere/at/all"),
+        ("diff.relative", "true"),
+        ("diff.noprefix", "true"),
+        ("diff.suppressBlankEmpty", "true"),
+        ("core.safecrlf", "true"),
+        ("core.splitIndex", "true"),
+        ("core.untrackedCache", "true"),
+        ("core.autocrlf", "input"),
+        ("core.autocrlf", "true"),
+        ("core.attributesFile", "{text}"),
+    ],
+)
+def test_settings_of_the_repository_do_not_matter(
+    checkout: Path, tmp_path: Path, setting: tuple[str, str]
+) -> None:
+    git(tmp_path, "clone", "-q", str(checkout), "other")
+    other = str(tmp_path / "other")
+    git(checkout, "-c", "protocol.file.allow=always", "submodule", "add", "-q", other, "lib")
+    (checkout / "long.py").write_text("".join(f"line {n}\n" for n in range(40)))
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-q", "-m", "lib")
+    git(checkout / "lib", "commit", "-q", "--allow-empty", "-m", "further")
+    (tmp_path / "attributes").write_text("* text=auto\n")
+    make_dirty(checkout)
+    key, value = setting
+    git(checkout, "config", key, value.replace("{text}", str(tmp_path / "attributes")))
+    lines = [f"line {n}\n" for n in range(40)]
+    lines[20] = "another\n"
+    (checkout / "long.py").write_text("".join(lines))
+    state, patch = look(checkout / "new")
+    assert state is not None
+    assert state["note"] is None
+    assert b"Subproject commit" in patch
+    shutil.rmtree(checkout / "lib")
+    assert rebuilt(checkout, state["commit"], patch, tmp_path / "again") == tree(checkout)
+
+
+def test_files_that_git_was_told_not_to_look_at_count(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "update-index", "--assume-unchanged", "train.py")
+    git(checkout, "update-index", "--skip-worktree", "data.bin", "gone.txt")
+    (checkout / "train.py").write_text("x = 2\n")
+    (checkout / "data.bin").write_bytes(b"changed\0")
+    (checkout / "gone.txt").unlink()
+    flags = git(checkout, "ls-files", "-v")
+    state, patch = look(checkout)
+    assert state is not None
+    assert state["dirty"] is True
+    assert rebuilt(checkout, state["commit"], patch, tmp_path / "again") == tree(checkout)
+    assert git(checkout, "ls-files", "-v") == flags
+
+
+def test_what_a_sparse_checkout_leaves_out_is_no_change(checkout: Path) -> None:
+    (checkout / "aside").mkdir()
+    (checkout / "aside" / "big.py").write_text("b\n")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-q", "-m", "aside")
+    git(checkout, "sparse-checkout", "set", "--no-cone", "/*", "!/aside/")
+    assert not (checkout / "aside").exists()
+    state, patch = look(checkout)
+    assert state is not None
+    assert (state["dirty"], patch) == (False, b"")
+
+
+def test_what_was_only_removed_from_the_index_comes_back(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "rm", "-q", "--cached", "train.py", "data.bin")
+    (checkout / "data.bin").write_bytes(b"other\0")
+    git(checkout, "rm", "-q", "-f", "run.sh")
+    (checkout / "run.sh").mkdir()
+    (checkout / "run.sh" / "inner.py").write_text("i\n")
+    (checkout / "later.py").write_text("l\n")
+    git(checkout, "add", "-N", "later.py")
+    state, patch = look(checkout)
+    assert state is not None
+    assert rebuilt(checkout, state["commit"], patch, tmp_path / "again") == tree(checkout)
+
+
+def test_a_merge_that_is_not_settled_gives_the_tree_back(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "checkout", "-q", "-b", "other")
+    (checkout / "train.py").write_text("theirs\n")
+    git(checkout, "commit", "-q", "-a", "-m", "theirs")
+    git(checkout, "checkout", "-q", "main")
+    (checkout / "train.py").write_text("ours\n")
+    git(checkout, "commit", "-q", "-a", "-m", "ours")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(checkout, "merge", "-q", "other")
+    state, patch = look(checkout)
+    assert state is not None
+    assert b"<<<<<<<" in patch
+    assert rebuilt(checkout, state["commit"], patch, tmp_path / "again") == tree(checkout)
+
+
+def test_untracked_files_over_the_limit_leave_the_rest(checkout: Path) -> None:
+    (checkout / "train.py").write_text("x = 2\n")
+    for number in range(9):
+        (checkout / f"n{number}.txt").write_text("many\n" * 400)
+    for limit, said in ((5000, "untracked files are not in it"), (2010, "9 untracked files")):
+        state, patch = look(checkout, limit=limit)
+        assert state is not None
+        assert b"x = 2" in patch
+        assert b"many" not in patch
+        assert said in state["note"]
