@@ -10,9 +10,12 @@ from typing import Any
 
 from ..errors import CodeSaveError
 from ..model.policy import POLICIES
-from .files import BUCKETS, URLS, Found, Named, expand, files_of
+from .files import BUCKETS, OWN, URLS, Found, Named, expand, files_of, refusal
 from .run import Run
 from .sidecar import Sidecar
+
+OVER = "over max_save_size"
+_MADE_UP = 1 << 20  # bytes that are read of what the system makes up: it may go on for ever
 
 
 def save(
@@ -36,47 +39,43 @@ def save(
     if not os.fsdecode(glob_str).startswith(BUCKETS):  # those were never looked at more closely
         if policy not in POLICIES:
             raise ValueError(f"the policy is {policy!r}; it must be one of {', '.join(POLICIES)}")
-        named = expand(glob_str, base_path, glob=glob)
+        try:
+            named = expand(glob_str, base_path, glob=glob)
+        except FileNotFoundError:
+            warnings.warn("nothing is saved: the working directory was deleted", stacklevel=3)
+            return []
     if address:
         warnings.warn(
             f"{os.fsdecode(glob_str)} is not a local file: nothing is saved", stacklevel=3
         )
         return []
     recorder = run.recorder
-    if recorder is None or run.state != "running":
-        why = run.reason or f"the run is {run.state}"
+    if (why := _refuses(run)) or recorder is None:
         warnings.warn(f"nothing is saved: {why}", stacklevel=3)
         return []
-    found: list[Found] = []
-    broken: dict[str, str] = {}
-    kept: list[Named] = []
-    for each in named:
-        if os.path.islink(each.source) and not os.path.exists(each.source):
-            broken[each.path] = "a broken link"
-            continue
-        kept.append(each)
-        for file in files_of(each, follow=follow_links):
-            if isinstance(file, Found):
-                found.append(file)
-            else:
-                broken[file[0]] = file[1]
-    if not _may_store(sum(file.status.st_size for file in found), recorder, force):
-        for file in found:
-            recorder.event("file-missing", run=run.id, path=file.path, reason="over max_save_size")
-        return []
-    for path, reason in broken.items():
+    own = os.path.realpath(recorder.switch.folder)
+    kept, found, missing = _look_up(named, follow_links, own)
+    size = sum(file.status.st_size for file in found.values())
+    limit = None if force else recorder.switch.value("max_save_size") or None
+    if limit is not None and size > limit:
+        if not _may_store(size, limit, recorder):
+            for path in found:
+                recorder.event("file-missing", run=run.id, path=path, reason=OVER)
+            return []
+        limit = None
+    for path, reason in missing.items():
         recorder.event("file-missing", run=run.id, path=path, reason=reason)
-    if broken:
-        listed = ", ".join(f"{path} ({reason})" for path, reason in list(broken.items())[:5])
-        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+    if missing:
+        listed = ", ".join(f"{path} ({reason})" for path, reason in list(missing.items())[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         warnings.warn(f"not saved: {listed}{more}", stacklevel=3)
     if run.saver is None:
         run.saver = Saver(run)
     links = [_link(run, each) for each in kept]
     if policy == "now":
-        run.saver.snapshot(found, progress)
+        run.saver.snapshot(list(found.values()), progress)
     else:
-        run.saver.watch(kept, policy, follow_links)
+        run.saver.watch(kept, policy, follow_links, limit)
     return links
 
 
@@ -97,8 +96,11 @@ class Saver:
             event, fields = snapshot(recorder.spool, self._run.id, file, "now")
             recorder.event(event, **fields)
 
-    def watch(self, named: list[Named], policy: str, follow: bool) -> None:
-        """Keep each settled state (`live`) or the last one (`end`) of what was named."""
+    def watch(self, named: list[Named], policy: str, follow: bool, limit: int | None) -> None:
+        """Keep each settled state (`live`) or the last one (`end`) of what was named.
+
+        What would make it more than `limit` bytes at once is told as missing.
+        """
         recorder = self._run.recorder
         assert recorder is not None
         if self._sidecar is None:
@@ -108,7 +110,7 @@ class Saver:
             recorder.event(
                 "watch", run=self._run.id, path=each.path, source=each.source, policy=policy
             )
-            self._sidecar.watch(self._run.id, each, policy, follow)
+        self._sidecar.watch(self._run.id, named, policy, follow, limit)
 
     def settle(self, timeout: float, *, exiting: bool) -> None:
         """Keep the last state of all that is watched; what takes longer, the sidecar ends alone."""
@@ -125,7 +127,11 @@ class Saver:
 def snapshot(spool: Any, run: str, file: Found, policy: str) -> tuple[str, dict[str, Any]]:
     """Keep a file's bytes as they are now; give the event that says so, or why it is missing."""
     try:
-        digest, size = spool.put_file(file.source)
+        if file.is_made_up:
+            data = _read_made_up(file.source)
+            digest, size = spool.put(data), len(data)
+        else:
+            digest, size = spool.put_file(file.source)
     except (OSError, CodeSaveError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return "file-missing", {"run": run, "path": file.path, "reason": reason}
@@ -139,6 +145,49 @@ def snapshot(spool: Any, run: str, file: Found, policy: str) -> tuple[str, dict[
         "source": file.source,
         "mtime_ns": file.status.st_mtime_ns,
     }
+
+
+def _read_made_up(source: str) -> bytes:
+    """Read what is there, without waiting for more: /proc/kmsg waits for the next message."""
+    handle = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        data = b""
+        while len(data) < _MADE_UP and (more := os.read(handle, _MADE_UP - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(handle)
+
+
+def _look_up(
+    named: list[Named], follow: bool, own: str
+) -> tuple[list[Named], dict[str, Found], dict[str, str]]:
+    """Give what may be saved of `named`, the files of it, and why others are not among them."""
+    kept: list[Named] = []
+    found: dict[str, Found] = {}
+    missing: dict[str, str] = {}
+    for each in named:
+        if (reason := refusal(each, own)) is not None:
+            if reason != OWN or OWN not in missing.values():  # one of thousands says it
+                missing[each.path] = reason
+            continue
+        kept.append(each)
+        for file in files_of(each, follow=follow, own=own):
+            if isinstance(file, Found):
+                found[file.path] = file
+            else:
+                missing[file[0]] = file[1]
+    return kept, found, missing
+
+
+def _refuses(run: Run) -> str | None:
+    """Say why a run takes no files; None when it does."""
+    recorder = run._recorder
+    if recorder is not None and recorder.pid != os.getpid():
+        return "this is a forked child; its parent has the run"
+    if run.state == "running":
+        return None
+    return run.reason or f"the run is {run.state}"
 
 
 def _link(run: Run, named: Named) -> str:
@@ -188,10 +237,7 @@ def _make_link(source: str, link: str) -> None:
             shutil.copy2(source, link)
 
 
-def _may_store(size: int, recorder: Any, force: bool) -> bool:
-    limit = recorder.switch.value("max_save_size") or 0
-    if force or not limit or size <= limit:
-        return True
+def _may_store(size: int, limit: int, recorder: Any) -> bool:
     text = f"{size / 1e9:,.1f} GB are more than max_save_size ({limit / 1e9:,.1f} GB)"
     if _can_ask(recorder):
         answer = input(f"codesave: {text}. Store them? [y/N] ")

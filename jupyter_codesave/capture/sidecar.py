@@ -2,8 +2,11 @@
 
 It is started with the first `live` or `end` save. Commands come as JSON lines on its stdin; what
 it stored goes back on its stdout, as the events that belong into the journal. The journal itself
-is inherited, open and locked: when the parent dies, however, the sidecar takes the last state of
-all that is watched, appends the events itself, and only then the lock is gone.
+is inherited, open and locked: when the saving process dies, however, the sidecar takes the last
+state of all that is watched, appends the events itself, and only then the lock is gone.
+
+It is nobody's child: a process in between starts it and ends at once. A program that waits for
+all of its children shall not wait for this one, nor find it among them.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .files import Named
+from .watcher import born
 
 
 class Sidecar:
@@ -31,7 +35,10 @@ class Sidecar:
         self._lock = threading.RLock()
         self._settled: set[str] = set()
         self._answer = threading.Condition()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._calls = 0
+        self._commands = -1  # the pipe to its stdin
+        self._answers = -1  # the pipe from its stdout
+        self._gone = threading.Event()  # it closed its stdout
         self._handed_over = False
         self._start()
         if hasattr(os, "register_at_fork"):
@@ -45,17 +52,23 @@ class Sidecar:
             known = recorder.sidecar = cls(recorder)
         return known
 
-    def watch(self, run: str, named: Named, policy: str, follow: bool) -> None:
-        """Watch a file or folder from now on."""
-        spec = {
-            "run": run,
-            "source": named.source,
-            "path": named.path,
-            "policy": policy,
-            "follow": follow,
-        }
-        self._specs.append(spec)
-        self._send({"watch": spec})
+    def watch(
+        self, run: str, named: list[Named], policy: str, follow: bool, limit: int | None
+    ) -> None:
+        """Watch files and folders from now on; all together hold at most `limit` bytes at once."""
+        self._calls += 1
+        for each in named:
+            spec = {
+                "run": run,
+                "source": each.source,
+                "path": each.path,
+                "policy": policy,
+                "follow": follow,
+                "limit": limit,
+                "call": self._calls,
+            }
+            self._specs.append(spec)
+            self._send({"watch": spec})
 
     def forget(self, run: str, paths: list[str]) -> None:
         """Watch these no longer: a snapshot replaces them."""
@@ -75,7 +88,7 @@ class Sidecar:
         with self._answer:
             while run not in self._settled:
                 left = deadline - time.monotonic()
-                if left <= 0 or self._process is None or self._process.poll() is not None:
+                if left <= 0 or self._gone.is_set():
                     break
                 self._answer.wait(min(left, 0.2))
             return run in self._settled
@@ -87,8 +100,7 @@ class Sidecar:
     @property
     def handed_over(self) -> bool:
         """Tell whether the last events of the session are the sidecar's to write."""
-        alive = self._process is not None and self._process.poll() is None
-        return self._handed_over and alive
+        return self._handed_over and not self._gone.is_set()
 
     def leave(self, name: str, fields: dict[str, Any]) -> None:
         """Have an event appended after all that the sidecar still has to tell."""
@@ -98,15 +110,16 @@ class Sidecar:
         """All is told: the sidecar may go; or it ends what it has to do without us."""
         if not self._handed_over:
             self._send({"bye": True})
-        process = self._process
-        if process is not None and process.stdin is not None:
-            with suppress(OSError):
-                process.stdin.close()
+        with self._lock:
+            self._close_commands()
 
     def _start(self) -> None:
         root = str(Path(__file__).resolve().parent.parent.parent)
+        # The first process only forks; `site` and all that it brings is for the second one.
         code = (
-            f"import sys; sys.path.append({root!r}); "
+            "import os\n"
+            "if hasattr(os, 'fork') and os.fork(): os._exit(0)\n"
+            f"import site, sys; site.main(); sys.path.append({root!r})\n"
             "from jupyter_codesave.capture.watcher import main; main()"
         )
         session = self._session
@@ -115,34 +128,47 @@ class Sidecar:
         if os.name == "posix":
             more = {"pass_fds": (handle,), "start_new_session": True}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code, str(session.folder), str(handle), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=os.path.abspath(os.sep),
-            env=environment,
-            **more,
-        )
+        pid = os.getpid()
+        told = [str(session.folder), str(handle), str(pid), born(pid) or ""]
+        self._close_commands()
+        stdin, self._commands = os.pipe()
+        self._answers, stdout = os.pipe()
+        self._gone = gone = threading.Event()
+        try:
+            first = subprocess.Popen(
+                [sys.executable, "-S", "-c", code, *told],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.DEVNULL,
+                cwd=os.path.abspath(os.sep),
+                env=environment,
+                **more,
+            )
+        except (OSError, ValueError) as error:
+            self._recorder.complain(f"the sidecar does not start: {error}")
+            self._close_commands()
+        else:
+            if hasattr(os, "fork"):
+                first.wait()
+            else:
+                first.returncode = 0  # as above; it goes on by itself
+        finally:
+            os.close(stdin)
+            os.close(stdout)
         threading.Thread(
-            target=self._listen,
-            args=(self._process.stdout,),
-            name="codesave-sidecar",
-            daemon=True,
+            target=self._listen, args=(self._answers, gone), name="codesave-sidecar", daemon=True
         ).start()
 
     def _send(self, command: dict[str, Any]) -> None:
         line = json.dumps(command).encode() + b"\n"
         with self._lock:
-            if self._process is None:
-                return
             for attempt in (1, 2):
                 try:
-                    assert self._process.stdin is not None
-                    self._process.stdin.write(line)
-                    self._process.stdin.flush()
+                    left = memoryview(line)
+                    while left:
+                        left = left[os.write(self._commands, left) :]
                     return
-                except (OSError, ValueError):
+                except OSError:
                     if attempt == 2 or "watch" not in command:
                         return
                     self._start()  # it was killed: a new one watches what it watched
@@ -150,23 +176,35 @@ class Sidecar:
                         json.dumps({"watch": spec}).encode() + b"\n" for spec in self._specs
                     )
 
-    def _listen(self, stdout: IO[bytes]) -> None:
-        for line in stdout:
-            with suppress(Exception):
-                told = json.loads(line)
-                if "event" in told:
-                    self._recorder.event(told["event"], **told["fields"])
-                elif "settled" in told:
-                    with self._answer:
-                        self._settled.add(told["settled"])
-                        self._answer.notify_all()
+    def _listen(self, answers: int, gone: threading.Event) -> None:
+        with open(answers, "rb") as lines:
+            for line in lines:
+                with suppress(Exception):
+                    told = json.loads(line)
+                    if "event" in told:
+                        self._recorder.event(told["event"], **told["fields"])
+                    elif "settled" in told:
+                        with self._answer:
+                            self._settled.add(told["settled"])
+                            self._answer.notify_all()
+            if self._answers == answers:
+                self._answers = -1  # from here on the number may be another file's
+        gone.set()
+        with self._answer:
+            self._answer.notify_all()
+
+    def _close_commands(self) -> None:
+        handle, self._commands = self._commands, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
 
     def _leave(self) -> None:
         """In a forked child: its copy of the pipe must not keep the sidecar waiting."""
-        process, self._process = self._process, None
-        if process is not None:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):
-                        os.close(pipe.fileno())
-            process.returncode = 0
+        self._lock, self._answer = threading.RLock(), threading.Condition()
+        self._gone = threading.Event()
+        self._gone.set()
+        self._close_commands()
+        if self._answers >= 0:
+            with suppress(OSError):
+                os.close(self._answers)
