@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import json
 import os
 import subprocess
@@ -212,6 +213,133 @@ def test_a_name_that_could_not_be_restored_is_told(tmp_path: Path) -> None:
     told = list(files_of(Named(str(tmp_path / "a\\b"), "a\\b")))
     assert isinstance(told[0], tuple)
     assert "backslash" in told[0][1]
+
+
+def test_links_that_lead_in_circles_are_walked_once(tmp_path: Path, data: Path) -> None:
+    work = tmp_path / "root" / "cwd"
+    loop = work / "loop"
+    loop.mkdir(parents=True)
+    for link in "ab":
+        (loop / link).symlink_to(".")
+    (loop / "x.csv").write_text("x")
+    names = [f"n{number}" for number in range(9)]
+    for name in names:
+        (work / "mesh" / name).mkdir(parents=True)
+        (work / "mesh" / name / "y.csv").write_text(name)
+        for other in names:
+            (work / "mesh" / name / f"to-{other}").symlink_to(f"../{other}")
+    printed = _script(
+        tmp_path,
+        "print(len(run.save('loop/**/*.csv')), len(run.save('mesh', policy='now')))",
+    )
+    assert printed == "1 1\n"
+    files = [event["path"] for event in all_events(the_journal(data), "file")]
+    assert sorted(set(files)) == ["loop/x.csv", *(f"mesh/{name}/y.csv" for name in names)]
+    missing = {e["path"]: e["reason"] for e in all_events(the_journal(data), "file-missing")}
+    assert missing["mesh/n0/to-n1"] == "the same folder as mesh/n1"
+    assert len(missing) == 81
+
+
+def test_a_file_is_kept_by_its_own_name_rather_than_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "run-3").mkdir(parents=True)
+    (tmp_path / "runs" / "run-3" / "model").write_text("m")
+    (tmp_path / "runs" / "latest").symlink_to("run-3")
+    found = list(files_of(Named(str(tmp_path / "runs"), "runs")))
+    assert [each.path for each in found if isinstance(each, Found)] == ["runs/run-3/model"]
+    assert ("runs/latest", "the same folder as runs/run-3") in found
+
+
+def test_two_stars_name_what_they_name_to_glob_but_for_links_to_folders(tmp_path: Path) -> None:
+    _lay_out(tmp_path / "root")
+    work = tmp_path / "root" / "cwd"
+    (work / "dir" / ".hidden").mkdir()
+    (work / "dir" / ".hidden" / "h.txt").write_text("")
+    for pattern in ("dir/**", "**/*.txt", "dir/**/y.txt", "d*/**/*.txt", "dir/**/**/*.py", "**"):
+        named = {each.source for each in expand(str(work / pattern), work)}
+        wanted = {
+            os.path.normpath(path) for path in glob.glob(str(work / pattern), recursive=True)
+        } - {str(work)}
+        assert named == {path for path in wanted if "linkdir/" not in path}, pattern
+    through = expand(str(work / "linkdir/**/*.txt"), work)
+    assert [each.path for each in through] == ["linkdir/sub/y.txt", "linkdir/x.txt"]
+
+
+def test_what_is_neither_file_nor_folder_is_told_and_gets_no_link(
+    tmp_path: Path, data: Path
+) -> None:
+    _lay_out(tmp_path / "root")
+    work = tmp_path / "root" / "cwd"
+    os.mkfifo(work / "fifo")
+    (work / "to-fifo").symlink_to("fifo")
+    os.mkfifo(work / "dir" / "fifo")
+    body = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.bind('sock')\n"
+        "print([run.save(name, policy=policy) for policy in ('now', 'live', 'end')\n"
+        "    for name in ('fifo', 'to-fifo', 'sock')], run.save('/dev/null'))\n"
+        "links = run.save('dir', policy='now')\n"
+        "print(os.listdir(os.path.join(run.dir, 'files')))"
+    )
+    printed = _script(tmp_path, "import os; " + body)
+    assert printed == f"{[[]] * 9} []\n['dir']\n"
+    missing = {e["path"]: e["reason"] for e in all_events(the_journal(data), "file-missing")}
+    assert sorted(missing) == ["dev/null", "dir/fifo", "fifo", "sock", "to-fifo"]
+    assert set(missing.values()) == {"neither a file nor a folder"}
+
+
+def test_what_the_system_makes_up_is_read_without_waiting(tmp_path: Path, data: Path) -> None:
+    _lay_out(tmp_path / "root")
+    body = (
+        "print(len(run.save('/proc/self/status', policy='now')))\n"
+        "run.save('/proc/kmsg', policy='now'); run.save('/proc/kmsg')\n"
+        "print(run.save('/proc', policy='now'), run.save('/sys/kernel'))"
+    )
+    assert _script(tmp_path, body) == "1\n[] []\n"
+    files = {event["path"]: event for event in all_events(the_journal(data), "file")}
+    assert b"State:" in _spooled(data, files["self/status"])
+    assert files["self/status"]["size"] > 0
+
+
+def test_the_data_folder_is_not_saved_into_itself(tmp_path: Path, data: Path) -> None:
+    _lay_out(tmp_path / "root")
+    work = tmp_path / "root" / "cwd"
+    body = (
+        "run.save('work', policy='now', base_path='.')\n"
+        "print(run.save(own), run.save(own + '/journal'), run.save(own + '/**/*.journal'))\n"
+        "open(run.dir + '/files/mine.txt', 'w').write('x')\n"
+        "print(len(run.save(run.dir + '/files/mine.txt', policy='now')))"
+    )
+    (work / "work").mkdir()
+    (work / "work" / "x.txt").write_text("x")
+    own = work / "work" / "own"
+    start = f"own = {str(own)!r}; import os\nos.makedirs(run.dir + '/files', exist_ok=True)\n"
+    printed = _script(tmp_path, start + body, CODESAVE_DIR=str(own))
+    assert printed == "[] [] []\n1\n"
+    files = [event["path"] for event in all_events(the_journal(own), "file")]
+    assert sorted(files) == ["files/mine.txt", "work/x.txt"]
+    missing = {e["path"]: e["reason"] for e in all_events(the_journal(own), "file-missing")}
+    assert set(missing.values()) == {"codesave's own folder"}
+    assert "work/own" in missing
+
+
+def test_a_deleted_working_directory_is_told(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "root" / "cwd").mkdir(parents=True)
+    (tmp_path / "root" / "kept.txt").write_text("k")
+    body = (
+        "import os, warnings; os.rmdir(os.getcwd()); warnings.simplefilter('error')\n"
+        "try:\n    run.save('rel.txt')\nexcept UserWarning as warning:\n    print(warning)\n"
+        "warnings.simplefilter('ignore'); print(run.save('rel.txt'), run.save('*.txt', 'base'))\n"
+        f"print(len(run.save({str(tmp_path / 'root' / 'kept.txt')!r})))"
+    )
+    printed = _script(tmp_path, body)
+    assert printed == "nothing is saved: the working directory was deleted\n[] []\n1\n"
+
+
+def test_what_is_named_twice_counts_once_against_the_limit(tmp_path: Path, data: Path) -> None:
+    _lay_out(tmp_path / "root")
+    body = "print(len(run.save('dir/**', policy='now')))"
+    assert _script(tmp_path, body, CODESAVE_MAX_SAVE_SIZE="80") == "5\n"
+    files = [event["path"] for event in all_events(the_journal(data), "file")]
+    assert sorted(files) == ["dir/sub/y.txt", "dir/sub/z.py", "dir/x.txt"]
 
 
 def _script(folder: Path, body: str, **more: str) -> str:
