@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from jupyter_codesave.capture.watcher import _Announcer, _Watcher
 from tests.capture.journals import (
     all_events,
     cells,
@@ -604,7 +608,9 @@ def test_importing_and_doing_nothing_leaves_no_thread_and_no_file(run: Run, data
     assert not data.exists()
 
 
-def live(tmp_path: Path, body: str) -> subprocess.Popen[bytes]:
+def live(
+    tmp_path: Path, body: str, stdin: int | None = None, **more: str
+) -> subprocess.Popen[bytes]:
     """Start a script that saves `state.txt` live and goes on with `body`."""
     (tmp_path / "state.txt").write_text("0")
     code = (
@@ -613,7 +619,11 @@ def live(tmp_path: Path, body: str) -> subprocess.Popen[bytes]:
         f"print('ready', flush=True)\n{body}\n"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", code], env=isolated(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE
+        [sys.executable, "-c", code],
+        env={**isolated(tmp_path), **more},
+        cwd=tmp_path,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
     )
 
 
@@ -650,6 +660,201 @@ def test_each_settled_state_of_a_live_file_is_kept(tmp_path: Path, data: Path) -
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+def sidecars(data: Path) -> list[psutil.Process]:
+    """Find the sidecars of a data folder: nobody's children, they name it on their command line."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            line = process.cmdline()
+            if str(data) in line and any("capture.watcher" in each for each in line):
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("policy", ["live", "end"])
+def test_a_program_that_waits_for_all_its_children_does_not_wait_for_the_sidecar(
+    policy: str, run: Run, data: Path
+) -> None:
+    done = run(
+        "t.py",
+        "import os, subprocess, sys, psutil, jupyter_codesave as c\n"
+        f"run = c.init(); run.save('t.py', policy='{policy}')\n"
+        "print(psutil.Process().children(recursive=True))\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(3)\n"
+        "while True:\n"
+        "    try:\n        print(os.wait() == (child, 3 << 8))\n"
+        "    except ChildProcessError:\n        break\n",
+        PYTHONWARNINGS="error",
+        PYTHONDEVMODE="1",
+    )
+    assert (done.stdout, done.stderr) == ("[]\nTrue\n", "")
+    assert "t.py" in [event["path"] for event in all_events(the_journal(data), "file")]
+    wait_until(lambda: not sidecars(data), "the end of the sidecar")
+
+
+def test_an_interrupt_of_the_whole_group_leaves_the_sidecar_its_last_word(
+    tmp_path: Path, data: Path
+) -> None:
+    process = live(tmp_path, "os.setpgid(0, 0); print('group', flush=True); time.sleep(600)")
+    assert process.stdout is not None
+    assert process.stdout.readline() + process.stdout.readline() == b"ready\ngroup\n"
+    (tmp_path / "state.txt").write_text("before the interrupt")
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(30)
+    process.stdout.close()
+    wait_until(lambda: not sidecars(data), "the end of the sidecar")
+    last = all_events(the_journal(data), "file")[-1]
+    assert spooled(data, last["digest"]) == b"before the interrupt"
+
+
+def test_a_sidecar_that_was_killed_is_replaced_with_the_next_save(
+    tmp_path: Path, data: Path
+) -> None:
+    body = "input(); run.save('other.txt'); print('again', flush=True); time.sleep(600)"
+    (tmp_path / "other.txt").write_text("0")
+    process = live(tmp_path, body, stdin=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    process.stdout.readline()
+    (first,) = wait_until(lambda: sidecars(data), "the first sidecar")
+    first.kill()
+    first.wait(30)
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert process.stdout.readline() == b"again\n"
+    (tmp_path / "state.txt").write_text("seen by the second")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_until(lambda: not sidecars(data), "the end of the sidecar")
+    last = {event["path"]: event["digest"] for event in all_events(the_journal(data), "file")}
+    assert spooled(data, last["state.txt"]) == b"seen by the second"
+    assert sorted(last) == ["other.txt", "state.txt"]
+
+
+@pytest.mark.parametrize("way", ["os.fork", "multiprocessing"])
+def test_a_forked_child_that_saves_is_told_that_its_parent_has_the_run(
+    way: str, run: Run, data: Path
+) -> None:
+    source = """
+import multiprocessing, os, warnings
+import jupyter_codesave as codesave
+run = codesave.init()
+def work(*_):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for policy in ("now", "live", "end"):
+            print(run.save("t.py", policy=policy))
+    print({str(each.message) for each in told}, flush=True)
+    run.finish()
+if __name__ == "__main__":
+    WATCHED
+    FORK
+    print(len(run.save("t.py")))
+"""
+    fork = {
+        "os.fork": "if os.fork() == 0: work(); os._exit(0)\n    os.wait()",
+        "multiprocessing": "multiprocessing.get_context('fork').Pool(1).map(work, [1])",
+    }[way]
+    for watched in ("", "run.save('t.py')"):
+        done = run("t.py", source.replace("FORK", fork).replace("WATCHED", watched))
+        assert done.stderr == ""
+        told = "{'nothing is saved: this is a forked child; its parent has the run'}"
+        assert done.stdout.splitlines() == ["[]", "[]", "[]", told, "1"]
+
+
+def test_one_file_among_many_folders_is_watched_without_them(tmp_path: Path, data: Path) -> None:
+    for number in range(300):
+        (tmp_path / "many" / str(number)).mkdir(parents=True)
+    (tmp_path / "saved" / "below").mkdir(parents=True)
+    process = live(tmp_path, "run.save('saved'); time.sleep(600)")
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    def watches() -> int:
+        (sidecar,) = wait_until(lambda: sidecars(data), "the sidecar")
+        info = Path(f"/proc/{sidecar.pid}/fdinfo").iterdir()
+        return sum(path.read_text().count("inotify wd:") for path in info)
+
+    wait_until(lambda: watches() >= 3, "the folder of state.txt, saved and below in inotify")
+    assert watches() == 3
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_where_the_system_watches_no_more_a_look_finds_the_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        failed.set()
+        raise OSError("OS file watch limit reached. about [...]")
+
+    monkeypatch.setattr("watchfiles.watch", refuse)
+    watcher, wake = _Watcher(tmp_path / "data"), threading.Event()
+    state = tmp_path / "state.txt"
+    state.write_text("0")
+    os.utime(state, (1, 1))
+    spec = {"run": "r", "source": str(state), "path": "state.txt", "policy": "live"}
+    watcher.specs.append({**spec, "follow": False, "limit": None, "call": 1})
+    _Announcer(wake).follow(*watcher.places())
+    assert failed.wait(30)
+    wait_until(lambda: watcher.look() or watcher.untold, "a look at the settled state")
+    assert [name for name, _ in watcher.untold] == ["file"]
+    assert not wake.is_set()
+
+
+def test_a_live_file_that_grows_over_the_limit_is_told_once(tmp_path: Path, data: Path) -> None:
+    process = live(tmp_path, "time.sleep(600)", CODESAVE_MAX_SAVE_SIZE="10")
+    assert process.stdout is not None
+    process.stdout.readline()
+    state, path = tmp_path / "state.txt", the_journal(data)
+
+    def kept(wanted: bytes) -> bool:
+        digests = [event["digest"] for event in all_events(path, "file")]
+        return wanted in [spooled(data, digest) for digest in digests]
+
+    wait_until(lambda: kept(b"0"), "the first state")
+    state.write_text("more than ten bytes")
+    wait_until(lambda: all_events(path, "file-missing"), "the reason why it is not stored")
+    state.write_text("small")
+    wait_until(lambda: kept(b"small"), "the state within the limit")
+    state.write_text("again more than ten bytes")
+    wait_until(lambda: len(all_events(path, "file-missing")) == 2, "the reason, again")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_until(lambda: not sidecars(data), "the end of the sidecar")
+    told = {(e["path"], e["reason"]) for e in all_events(path, "file-missing")}
+    assert told == {("state.txt", "over max_save_size")}
+    assert not is_anywhere(data, "ten bytes")
+
+
+def test_a_live_folder_keeps_no_more_than_the_limit_at_once(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "grows").mkdir()
+    process = live(
+        tmp_path,
+        "run.save('grows')\n"
+        "for number in range(4): open(f'grows/{number}', 'w').write(str(number) * 4)\n"
+        "print('written', flush=True); time.sleep(600)",
+        CODESAVE_MAX_SAVE_SIZE="10",
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() + process.stdout.readline() == b"ready\nwritten\n"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_until(lambda: not sidecars(data), "the end of the sidecar")
+    path = the_journal(data)
+    stored = {event["path"] for event in all_events(path, "file")} - {"state.txt"}
+    missing = {event["path"] for event in all_events(path, "file-missing")}
+    assert len(stored) == len(missing) == 2
+    assert stored | missing == {f"grows/{number}" for number in range(4)}
 
 
 def test_the_journal_stays_locked_until_the_sidecar_is_done(tmp_path: Path, data: Path) -> None:
