@@ -1,10 +1,15 @@
-"""Kill kernels and scripts at random moments, in full: 200 kernels, 60 scripts, 50 live savers."""
+"""Kill kernels and scripts at random moments, in full: 200 kernels, 60 scripts, 50 live savers.
+
+Then large outputs, a million prints among them, on both stacks.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +39,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--kernels", type=int, default=200)
     parser.add_argument("--scripts", type=int, default=60)
     parser.add_argument("--savers", type=int, default=50)
+    parser.add_argument("--prints", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     chosen = parser.parse_args(arguments)
     print(f"seed {chosen.seed}")
@@ -50,6 +56,18 @@ def main(arguments: list[str]) -> None:
     repeat("killed kernels", chosen.kernels, chosen.seed, kernel)
     repeat("killed scripts", chosen.scripts, chosen.seed, script)
     repeat("killed while saving live", chosen.savers, chosen.seed, kill_a_live_saver)
+    if chosen.prints:
+        large = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "tests/capture/test_outputs.py",
+            "-k",
+            "large",
+        ]
+        scaled = {**os.environ, "CODESAVE_TEST_SCALE": str(chosen.prints / 100_000)}
+        subprocess.run(large, env=scaled, check=True)
 
 
 if __name__ == "__main__":
