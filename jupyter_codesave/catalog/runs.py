@@ -203,15 +203,22 @@ def saved_by(tx: Transaction) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in tx.execute(query)]
 
 
-def whole_ones(tx: Transaction, *, deleted: bool | None = None) -> list[Run]:
-    """Give the runs that have their outputs yet, oldest first; not `deleted` ones when False."""
-    query = sa.select(_runs)
-    if deleted is None:
-        query = query.where(_runs.c.thinned.is_(None))
-    else:
-        query = query.where(_runs.c.deleted.is_not(None) if deleted else _runs.c.deleted.is_(None))
-    rows = tx.execute(query.order_by(_runs.c.started, _runs.c.id)).mappings()
-    return [from_row(row) for row in rows]
+def thick_ones(tx: Transaction) -> list[Run]:
+    """Give the runs that have their outputs yet, or saved files, oldest first."""
+    here = sa.or_(_runs.c.thinned.is_(None), _runs.c.files.is_not(None))
+    rows = tx.execute(sa.select(_runs).where(here).order_by(_runs.c.started, _runs.c.id))
+    return [from_row(row) for row in rows.mappings()]
+
+
+def thinned(tx: Transaction) -> set[str]:
+    """Name the runs whose outputs were dropped."""
+    return set(tx.execute(sa.select(_runs.c.id).where(_runs.c.thinned.is_not(None))).scalars())
+
+
+def undeleted(tx: Transaction) -> list[str]:
+    """Name the runs that are not deleted, oldest first."""
+    query = sa.select(_runs.c.id).where(_runs.c.deleted.is_(None))
+    return list(tx.execute(query.order_by(_runs.c.started, _runs.c.id)).scalars())
 
 
 def deleted_before(tx: Transaction, time: str) -> list[str]:

@@ -19,31 +19,31 @@ _SHARE = 10  # this part of the runs is thinned at a time
 def enforce(store: Store) -> int:
     """Thin runs older than the retention, then the oldest ones until the budget holds.
 
-    To thin a run is to drop outputs from its notebooks, its journal, and, if that is not enough,
-    its saved files; the sources stay. Gives the number of runs thinned.
+    To thin a run is to drop the outputs from its notebooks, its journal and, for the budget, its
+    saved files; the sources stay. Old runs give way whole, so that newer ones need not; what began
+    within a day stays. Gives the number of runs thinned.
     """
     setting = store.settings.get("retention_days")
     days = int(setting.value) if setting else 0
-    thinned = 0
     candidates = _candidates(store)
-    if days > 0:
-        cutoff = (datetime.now(timezone.utc) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
-        for run_id, started in list(candidates):
-            if started < cutoff:
-                thin(store, run_id)
-                candidates.remove((run_id, started))
-                thinned += 1
+    with store.catalog.read() as tx:
+        thin_already = runs.thinned(tx)
+    old = [run for run, started in candidates if days > 0 and started < _days_ago(days)]
+    old = [run for run in old if run not in thin_already]
+    for run_id in old:
+        thin(store, run_id)
+    thinned = set(old)
     budget = store.budget()
     if budget is None or store.size() <= budget:
-        return thinned
-    for drop_files in (False, True):
-        left = list(candidates)
-        while left and _named_size(store) > budget:
-            step, left = left[: max(len(left) // _SHARE, 1)], left[max(len(left) // _SHARE, 1) :]
-            for run_id, _ in step:
-                thin(store, run_id, files=drop_files)
-            thinned += 0 if drop_files else len(step)
-    return thinned
+        return len(thinned)
+    left = [run for run, started in candidates if started < _days_ago(1)]
+    while left and _named_size(store) > budget:
+        count = max(len(left) // _SHARE, 1)
+        for run_id in left[:count]:
+            thin(store, run_id, files=True)
+        thinned.update(left[:count])
+        left = left[count:]
+    return len(thinned)
 
 
 def thin(store: Store, run_id: str, *, files: bool = False) -> None:
@@ -76,7 +76,7 @@ def thin(store: Store, run_id: str, *, files: bool = False) -> None:
 
 
 def _candidates(store: Store) -> list[tuple[str, str]]:
-    """Name the runs that may be thinned and when they began, oldest first."""
+    """Name the runs of which something may be dropped and when they began, oldest first."""
     with store.catalog.read() as tx:
         pinned = {
             version.run
@@ -86,9 +86,14 @@ def _candidates(store: Store) -> list[tuple[str, str]]:
         }
         return [
             (run.id, run.started)
-            for run in runs.whole_ones(tx)
+            for run in runs.thick_ones(tx)
             if run.state != "running" and KEEP not in run.tags and run.id not in pinned
         ]
+
+
+def _days_ago(days: int) -> str:
+    moment = datetime.now(timezone.utc) - timedelta(days=days)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _named_size(store: Store) -> int:

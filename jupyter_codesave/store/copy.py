@@ -222,7 +222,7 @@ def _choose(store: Store, chosen: Sequence[str]) -> list[str]:
     if chosen:
         return [store.run(reference).id for reference in chosen]
     with store.catalog.read() as tx:
-        return [run.id for run in runs.whole_ones(tx, deleted=False)]
+        return runs.undeleted(tx)
 
 
 def _among(there: Sequence[str], chosen: Sequence[str], place: str) -> list[str]:

@@ -381,14 +381,43 @@ def test_the_oldest_outputs_go_when_the_budget_is_exceeded(tmp_path: Path) -> No
         assert whole(store)
 
 
+def test_large_files_of_old_runs_go_before_outputs_of_newer_ones(tmp_path: Path) -> None:
+    with Place(tmp_path / "data", {"budget": 2_000_000}).open() as store:
+        old, _ = record(store, saved={"model.pt": os.urandom(1_500_000)}, picture=image(50_000))
+        new, version = record(store, saved={"m": os.urandom(1_200_000)}, picture=image(50_000))
+        young = make_run(started="2999-01-01T00:00:00.000000Z")
+        record(store, young, saved={"y": os.urandom(600_000)})
+        store.gc(grace=-1)
+        assert store.files(old.id).entries == {}
+        assert ("model.pt", "dropped to keep within the budget") in store.missing_files(old.id)
+        assert store.files(new.id).entries.keys() == {"m"}
+        assert b"image/png" in store.get(
+            store.manifest(version.digest).entries[SESSION_NOTEBOOK].digest
+        )
+        assert store.files(young.id).entries.keys() == {"y"}
+        assert whole(store)
+
+
+def test_files_that_a_retention_left_go_when_the_budget_is_exceeded(tmp_path: Path) -> None:
+    place = Place(tmp_path / "data", {"retention_days": 30})
+    with place.open() as store:
+        old, _ = record(store, saved={"model.pt": os.urandom(1_500_000)}, picture=image(5000))
+        assert store.gc(grace=-1)["thinned"] == 1
+        assert store.files(old.id).entries.keys() == {"model.pt"}
+    with place.open(budget=1_000_000) as store:
+        store.gc(grace=-1)
+        assert store.files(old.id).entries == {}
+        assert store.size() < 1_000_000
+
+
 def test_outputs_go_by_age_when_a_retention_is_set(tmp_path: Path) -> None:
     with Place(tmp_path / "data", {"retention_days": 30}).open() as store:
         old, _ = record(store, make_run(started="2020-01-01T00:00:00.000000Z"), printed="accuracy")
         new, _ = record(store, make_run(started="2999-01-01T00:00:00.000000Z"), printed="accuracy")
         assert store.gc()["thinned"] == 1
+        assert store.gc()["thinned"] == 0
         assert [hit.run for hit in store.search("accuracy").items] == [new.id]
         assert store.run(old.id).executions == 2
-        assert store.gc()["thinned"] == 0
 
 
 def test_a_run_deleted_long_ago_is_purged(local: Store) -> None:
