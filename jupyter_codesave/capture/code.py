@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from fnmatch import translate
+from functools import partial
 from typing import Any
 
 from ..model.artifact import CODE, source_name
@@ -186,8 +188,6 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
 
     Unchanged ones are known by their stat; small new ones go into one pack.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from ..blobs.batch import Batch, LaidOut
     from ..blobs.statcache import StatCache
 
@@ -201,9 +201,8 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
         else:
             entries[file.path] = Entry(digest, file.status.st_size, file.mode)
     batches = [unknown[at : at + _BATCH] for at in range(0, len(unknown), _BATCH)]
-    with Batch(spool) as packed, ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = pool.map(lambda batch: _read(spool, batch), batches)
-        for file, found in zip(unknown, (each for batch in results for each in batch), strict=True):
+    with Batch(spool) as packed:
+        for file, found in zip(unknown, _read_all(spool, batches), strict=True):
             if isinstance(found, str):
                 skipped[file.path] = found
                 continue
@@ -214,6 +213,20 @@ def keep(spool: Any, folder: str, files: list[Found], skipped: dict[str, str]) -
             entries[file.path] = Entry(digest, size, file.mode)
     cache.save()
     return {file.path: entries[file.path] for file in files if file.path in entries}
+
+
+def _read_all(spool: Any, batches: list[list[Found]]) -> Iterator[Any]:
+    """Read batches in threads; one by one here when the program ends, and no thread can begin."""
+    results: Iterable[list[Any]] = map(partial(_read, spool), batches)
+    with ExitStack() as stack:
+        if len(batches) > 1:
+            with suppress(RuntimeError):
+                from concurrent.futures import ThreadPoolExecutor
+
+                pool = stack.enter_context(ThreadPoolExecutor(min(4, os.cpu_count() or 1)))
+                results = pool.map(partial(_read, spool), batches)
+        for batch in results:
+            yield from batch
 
 
 def _read(spool: Any, files: list[Found]) -> list[Any]:

@@ -187,6 +187,28 @@ def test_code_dir_logs_without_a_call(project: Path, data: Path) -> None:
     assert [entry["path"] for entry in event["files"]] == ["pkg/__init__.py", "pkg/model.pyi"]
 
 
+@pytest.mark.parametrize("files", [3, 300])
+def test_code_dir_is_kept_by_a_script_that_ends_at_once(
+    project: Path, data: Path, files: int
+) -> None:
+    (project / "many").mkdir()
+    for number in range(files):
+        (project / "many" / f"m{number}.py").write_text(f"m = {number}\n")
+    (project / "at_once.py").write_text(
+        "import jupyter_codesave as c\nc.init(settings=c.Settings(code_dir='many'))\n"
+    )
+    subprocess.run(
+        [sys.executable, "at_once.py"],
+        env=isolated(project.parent),
+        cwd=project,
+        timeout=120,
+        check=True,
+    )
+    (event,) = all_events(the_journal(data), "artifact")
+    assert len(event["files"]) == files
+    assert {entry["digest"] for entry in event["files"]} <= set(kept_bytes(data))
+
+
 def test_what_has_not_changed_is_not_read_again(project: Path) -> None:
     watched = (
         "import os\nfrom jupyter_codesave.blobs import statcache\n"
