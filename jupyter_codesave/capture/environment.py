@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .session import without_password
+from .masking import without_password
 
 _HEAD = 2048  # bytes of METADATA that hold name and version, in practice
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .masking import without_password
 from .patch import changes
 from .repository import Repository, has_repository
-from .session import without_password
 
 PATCH_LIMIT = 10 << 20
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.run import new_id
 from .config import Config, mapping, plain, warn_once
+from .masking import mask
 from .project import program_path, project_of
 from .recorder import Recorder
-from .session import mask, working_folder
+from .session import working_folder
 
 if TYPE_CHECKING:
     from .code import Artifact

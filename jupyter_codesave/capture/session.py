@@ -7,7 +7,6 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,9 @@ from ..journal import events
 from ..journal.tail import SUFFIX, Tail
 from ..journal.writer import Writer
 from ..model.run import Kind, new_id
+from .masking import mask
 
-_SECRET_WORDS = (
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "api-key",
-    "credential",
-)
 _JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "OAR_JOB_ID")
-MASK = "****"
 
 
 class Session:
@@ -105,27 +94,6 @@ def user_name() -> str | None:
 def scheduler_job() -> str | None:
     """Give the scheduler's id of this job, None outside of one."""
     return next((os.environ[name] for name in _JOB_IDS if os.environ.get(name)), None)
-
-
-def mask(argv: Sequence[Any]) -> list[str]:
-    """Hide the values of arguments whose names look like secrets, and passwords within URLs."""
-    masked: list[str] = []
-    hide_next = False
-    for given in argv:
-        argument = str(given)
-        name, equals, _ = argument.partition("=")
-        if hide_next and not argument.startswith("--"):
-            masked.append(MASK)
-            hide_next = False
-            continue
-        hide_next = False
-        secret = any(word in name.lower() for word in _SECRET_WORDS)
-        if secret and equals:
-            argument = name + "=" + MASK
-        elif secret and argument.startswith("-"):
-            hide_next = True
-        masked.append(without_password(argument))
-    return masked
 
 
 def without_password(url: str) -> str:
