@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 GRACE = 3600.0  # seconds for which what was wanted stays
 GRACE_BETWEEN_HOSTS = 7 * 86400.0
-_DAY = 86400.0
 _COLLECTED = "collected"  # the fact that says when
+MADE = "made"  # the fact that says when the catalog was made from the blobs there were
 DELETED_DAYS = 30  # after which a deleted run is purged
 _BATCH = 500
 
@@ -63,7 +63,7 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     clear_orphans(store, cutoff)
     clear_leftovers(store, cutoff)
     with store.catalog.write() as tx:
-        journals.set_fact(tx, _COLLECTED, str(time.time()))
+        journals.set_fact(tx, _COLLECTED, records.now())
     return {
         "runs": len(expired),
         "thinned": thinned,
@@ -79,8 +79,9 @@ def is_due(store: Store) -> bool:
     if store.is_team or store.shared:
         return False
     with store.catalog.read() as tx:
-        last = float(journals.fact(tx, _COLLECTED) or 0)
-    return time.time() - last > _DAY
+        last = journals.fact(tx, _COLLECTED) or journals.fact(tx, MADE)
+    a_day_ago = datetime.now(timezone.utc) - timedelta(days=1)
+    return last is None or last < a_day_ago.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def sweep(store: Store, cutoff: float | None, among: Iterable[str] | None = None) -> int:

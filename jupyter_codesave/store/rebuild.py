@@ -9,8 +9,7 @@ from ..catalog import journals, rebuilding, runs, whereabouts
 from ..catalog.whereabouts import Placed
 from ..errors import CodeSaveError
 from . import records
-
-_MADE = "made"  # the fact that says when the catalog was made from blobs
+from .garbage import MADE
 
 if TYPE_CHECKING:
     from .contents import Contents
@@ -48,7 +47,7 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
             counts["runs"] += record["kind"] == "run"
             counts["journals"] += record["kind"] == "journal"
             counts["versions"] += len(record.get("versions", ()))
-        journals.set_fact(tx, _MADE, records.now())
+        journals.set_fact(tx, MADE, records.now())
     damaged = sum(record is None for record in whole.values())
     return {**counts, "blobs": blobs, "damaged": damaged}
 
@@ -65,7 +64,7 @@ def begin(store: Store) -> None:
         rebuild(store)
     elif next(iter(store.contents.records.listing()), None) is None:
         with store.catalog.write() as tx:
-            journals.set_fact(tx, _MADE, records.now())
+            journals.set_fact(tx, MADE, records.now())
 
 
 def make_sure(store: Store, progress: Progress = iter) -> None:
@@ -76,7 +75,7 @@ def make_sure(store: Store, progress: Progress = iter) -> None:
 
 def _is_fresh(store: Store) -> bool:
     with store.catalog.read() as tx:
-        return journals.fact(tx, _MADE) is None
+        return journals.fact(tx, MADE) is None
 
 
 def _load(contents: Contents, key: str) -> records.Record | None:

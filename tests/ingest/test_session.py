@@ -300,8 +300,10 @@ def test_garbage_is_collected_once_a_day_when_a_session_ends(ingest: Ingest) -> 
     store = ingest.store
     digest = store.put(b"nobody's " * 50)
     store.flush()
+    assert not store.needs_gc()
     with store.catalog.write() as tx:
         tx.connection.exec_driver_sql("UPDATE blobs SET touched = 1")
+        tx.connection.exec_driver_sql("UPDATE facts SET value = '2020' WHERE name = 'made'")
     ingest.step(write(journal(ingest), [session(), run(), *cell(1, "a"), END]))
     tending = ingest.tend()
     assert tending is not None
