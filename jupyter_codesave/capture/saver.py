@@ -104,13 +104,15 @@ class Saver:
         recorder = self._run.recorder
         assert recorder is not None
         if self._sidecar is None:
-            self._sidecar = Sidecar.of(recorder)
-            recorder.cell_ended.append(self._sidecar.scan)
+            self._sidecar = recorder.guarded(Sidecar.of, recorder)
+            if self._sidecar is not None:
+                recorder.cell_ended.append(self._sidecar.scan)
         for each in named:
             recorder.event(
                 "watch", run=self._run.id, path=each.path, source=each.source, policy=policy
             )
-        self._sidecar.watch(self._run.id, named, policy, follow, limit)
+        if self._sidecar is not None:  # else ingest looks for what the journal says is watched
+            self._sidecar.watch(self._run.id, named, policy, follow, limit)
 
     def settle(self, timeout: float, *, exiting: bool) -> None:
         """Keep the last state of all that is watched; what takes longer, the sidecar ends alone."""

@@ -134,6 +134,9 @@ class Sidecar:
         stdin, self._commands = os.pipe()
         self._answers, stdout = os.pipe()
         self._gone = gone = threading.Event()
+        threading.Thread(
+            target=self._listen, args=(self._answers, gone), name="codesave-sidecar", daemon=True
+        ).start()
         try:
             first = subprocess.Popen(
                 [sys.executable, "-S", "-c", code, *told],
@@ -155,9 +158,6 @@ class Sidecar:
         finally:
             os.close(stdin)
             os.close(stdout)
-        threading.Thread(
-            target=self._listen, args=(self._answers, gone), name="codesave-sidecar", daemon=True
-        ).start()
 
     def _send(self, command: dict[str, Any]) -> None:
         line = json.dumps(command).encode() + b"\n"

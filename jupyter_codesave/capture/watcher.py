@@ -115,8 +115,9 @@ class _Announcer:
     then find what is not announced.
     """
 
-    def __init__(self, wake: threading.Event) -> None:
+    def __init__(self, wake: threading.Event, own: Path) -> None:
         self._wake = wake
+        self._own = os.path.join(os.path.realpath(own), "")  # changes with each record
         self._followed: dict[bool, frozenset[str]] = {}
         self._stops: dict[bool, threading.Event] = {}
 
@@ -140,7 +141,7 @@ class _Announcer:
             for _ in watch(
                 *folders,
                 stop_event=stop,
-                watch_filter=None,
+                watch_filter=lambda _, path: not path.startswith(self._own),
                 debounce=200,
                 step=50,
                 raise_interrupt=False,
@@ -166,7 +167,7 @@ def main() -> None:
     inbox: list[dict[str, Any]] = []
     over = threading.Event()
     threading.Thread(target=_receive, args=(inbox, wake, over), daemon=True).start()
-    announcer = _Announcer(wake)
+    announcer = _Announcer(wake, folder)
     outbox = _Outbox()
     earliest = next_look = 0.0
     while not over.is_set() and (not birth or born(saver) == birth):

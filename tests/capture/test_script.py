@@ -16,6 +16,10 @@ import psutil
 import pytest
 
 from jupyter_codesave.capture.watcher import _Announcer, _Watcher
+from jupyter_codesave.ingest import Ingest
+from jupyter_codesave.model.digest import digest_of
+from jupyter_codesave.settings import resolve
+from jupyter_codesave.store import Store
 from tests.capture.journals import (
     all_events,
     cells,
@@ -766,6 +770,28 @@ if __name__ == "__main__":
         assert done.stdout.splitlines() == ["[]", "[]", "[]", told, "1"]
 
 
+def test_without_a_descriptor_for_the_sidecar_the_file_is_taken_after_the_end(
+    run: Run, data: Path
+) -> None:
+    done = run(
+        "t.py",
+        "import os, resource, jupyter_codesave as c\n"
+        "run = c.init(); run.save('t.py', policy='now')\n"
+        "open('model', 'w').write('m')\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "free = os.dup(0); os.close(free)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))\n"
+        "print(len(run.save('model')))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
+        "os._exit(1)\n",
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    with Store.open(data, resolve(environ={}, cwd=data)) as store:
+        Ingest(store).all()
+        files = store.files(store.nth_run(1).id).entries
+        assert store.get(files["model"].digest) == b"m"
+
+
 def test_one_file_among_many_folders_is_watched_without_them(tmp_path: Path, data: Path) -> None:
     for number in range(300):
         (tmp_path / "many" / str(number)).mkdir(parents=True)
@@ -802,7 +828,7 @@ def test_where_the_system_watches_no_more_a_look_finds_the_change(
     os.utime(state, (1, 1))
     spec = {"run": "r", "source": str(state), "path": "state.txt", "policy": "live"}
     watcher.specs.append({**spec, "follow": False, "limit": None, "call": 1})
-    _Announcer(wake).follow(*watcher.places())
+    _Announcer(wake, tmp_path / "data").follow(*watcher.places())
     assert failed.wait(30)
     wait_until(lambda: watcher.look() or watcher.untold, "a look at the settled state")
     assert [name for name, _ in watcher.untold] == ["file"]
@@ -855,6 +881,34 @@ def test_a_live_folder_keeps_no_more_than_the_limit_at_once(tmp_path: Path, data
     missing = {event["path"] for event in all_events(path, "file-missing")}
     assert len(stored) == len(missing) == 2
     assert stored | missing == {f"grows/{number}" for number in range(4)}
+
+
+def test_states_that_later_ones_replaced_are_collected_when_the_journal_is_in(
+    tmp_path: Path, data: Path
+) -> None:
+    process = live(tmp_path, "time.sleep(600)")
+    assert process.stdout is not None
+    process.stdout.readline()
+    state, path = tmp_path / "state.txt", the_journal(data)
+    for text in ("one", "two", "three"):
+        state.write_text(text)
+        wanted = digest_of(text.encode())
+        wait_until(
+            lambda wanted=wanted: wanted in [e["digest"] for e in all_events(path, "file")],
+            f"the state {text!r} in the journal",
+        )
+    with Store.open(data, resolve(environ={}, cwd=data)) as store:
+        store.gc(grace=0)
+        assert spooled(data, digest_of(b"one")) == b"one", "a journal names it"
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        wait_until(lambda: not sidecars(data), "the end of the sidecar")
+        Ingest(store).all()
+        run = store.nth_run(1)
+        store.gc(grace=0)
+        assert [each for each in (data / "spool").rglob("*") if each.is_file()] == []
+        assert store.get(store.files(run.id).entries["state.txt"].digest) == b"three"
 
 
 def test_the_journal_stays_locked_until_the_sidecar_is_done(tmp_path: Path, data: Path) -> None:
