@@ -10,7 +10,7 @@ import functools
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,23 @@ class Transaction:
         self.connection = connection
         self.memory = memory  # what queries remember between transactions, to be faster
         self.sqlite = connection.dialect.name == "sqlite"
+        self._driver: Any = connection.connection.dbapi_connection
         self.mark = "?" if self.sqlite else "%s"  # of a value in a statement of the database's own
 
     def execute(self, statement: Any, rows: Any = None) -> Any:
         """Run a statement, once for each of `rows` when there are several."""
         return self.connection.execute(statement, rows)
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Run a statement in the database's own words; gives the driver's cursor."""
+        # Past SQLAlchemy, which takes longer than SQLite over what an autosave writes.
+        cursor = self._driver.cursor()
+        cursor.execute(statement, values)
+        return cursor
+
+    def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement in the database's own words, once for each row."""
+        self._driver.cursor().executemany(statement, rows)
 
     def insert(self, table: sa.Table) -> Any:
         """Start an INSERT that knows ON CONFLICT."""
@@ -49,7 +61,7 @@ class Transaction:
         if rows:
             names = tuple(rows[0])
             statement, spell = _upsert(table, names, self.connection.dialect)
-            self.connection.exec_driver_sql(statement, [spell(row) for row in rows])
+            self.run_many(statement, [spell(row) for row in rows])
 
     def walk(self) -> None:
         """Let the queries of this transaction walk an index until their page is full.
@@ -88,6 +100,7 @@ class Catalog:
         self._memory: dict[str, Any] = {}
         try:
             self.engine = _sqlite(place, wal) if isinstance(place, Path) else _postgresql(place)
+            self._fault: type[Exception] = self.engine.dialect.dbapi.Error  # type: ignore[union-attr]
             self._writing = self.engine.execution_options(codesave_writes=True)
             self._settle_schema()
         except DBAPIError as error:
@@ -151,10 +164,10 @@ class Catalog:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, sqlite3.Error) as error:
+        except (DBAPIError, self._fault) as error:
             raise self._explain(error) from error
 
-    def _explain(self, error: DBAPIError | sqlite3.Error) -> CodeSaveError:
+    def _explain(self, error: Exception) -> CodeSaveError:
         said = str(getattr(error, "orig", error)).strip()
         reason = said.splitlines()[0] if said else "no reason given"
         lower = reason.lower()
@@ -175,7 +188,11 @@ class Catalog:
             )
         if "full" in lower:
             return UnavailableError(f"the disk of the catalog {self.place} is full; make room")
-        if isinstance(error, OperationalError) or "server closed" in lower:
+        if (
+            isinstance(error, OperationalError)
+            or type(error).__name__ == "OperationalError"
+            or "server closed" in lower
+        ):
             return UnavailableError(
                 f"the catalog cannot be reached ({reason}); check database_url and the server"
             )

@@ -59,7 +59,7 @@ def set_count(tx: Transaction, run_id: str, executions: int) -> bool:
     """Set the number of a run's executions; False when the run is not there."""
     statement = f"UPDATE runs SET executions = {tx.mark} WHERE id = {tx.mark}"
     values = (executions, schema.spell_words(run_id))
-    return bool(tx.connection.exec_driver_sql(statement, values).rowcount)
+    return bool(tx.run(statement, values).rowcount)
 
 
 def edit(tx: Transaction, run_id: str, changes: Mapping[str, Any]) -> None:

@@ -71,9 +71,9 @@ def _add(tx: Transaction, texts: dict[str, str], kept: bool) -> dict[str, int]:
         f"INSERT INTO texts (digest, text, folded) VALUES {', '.join([row] * len(names))} "
         "ON CONFLICT (digest) DO NOTHING RETURNING digest, id"
     )
-    added = tx.connection.exec_driver_sql(statement, tuple(values)).fetchall()
+    added = tx.run(statement, values).fetchall()
     if tx.sqlite and added:
-        tx.connection.exec_driver_sql(
+        tx.run_many(
             "INSERT INTO texts_trigrams(rowid, folded) VALUES (?, ?)",
             [(number, folded[key]) for key, number in added],
         )
@@ -239,6 +239,6 @@ def _ids(tx: Transaction, digests: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for names, which, values in picked(tx, digests):
         statement = "SELECT digest, id FROM texts WHERE digest " + which
-        rows = tx.connection.exec_driver_sql(statement, values)
+        rows = tx.run(statement, values).fetchall()
         found.update((names[bytes(row[0])], row[1]) for row in rows)
     return found

@@ -31,7 +31,7 @@ def touch(tx: Transaction, digests: Iterable[str], now: float) -> set[str]:
     head = f"UPDATE blobs SET touched = {float(now)!r} WHERE digest "
     for names, which, values in picked(tx, digests):
         statement = head + which + " RETURNING digest, stored"
-        rows = tx.connection.exec_driver_sql(statement, values).fetchall()
+        rows = tx.run(statement, values).fetchall()
         there.update(names[bytes(row[0])] for row in rows if row[1] is not None)
     return there
 
@@ -88,7 +88,7 @@ def locate(tx: Transaction, digests: Iterable[str]) -> dict[str, Whereabouts]:
     head = "SELECT blobs.digest, blobs.size, stored, packs.digest, place FROM blobs "
     head += "LEFT JOIN packs ON packs.id = blobs.pack WHERE stored IS NOT NULL AND blobs.digest "
     for names, which, values in picked(tx, digests):
-        for key, size, stored, pack, place in tx.connection.exec_driver_sql(head + which, values):
+        for key, size, stored, pack, place in tx.run(head + which, values).fetchall():
             digest = names[bytes(key)]
             where = None if pack is None else "sha256:" + bytes(pack).hex()
             found[digest] = Whereabouts(digest, size, stored, where, place)
