@@ -344,8 +344,10 @@ def test_what_is_named_twice_counts_once_against_the_limit(tmp_path: Path, data:
 
 def _script(folder: Path, body: str, **more: str) -> str:
     code = f"import jupyter_codesave as codesave\nrun = codesave.init()\n{body}\nrun.finish()\n"
+    program = folder / "program.py"
+    program.write_text(code)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
+        [sys.executable, "-W", "ignore", str(program)],
         env={**isolated(folder), **more},
         cwd=folder / "root" / "cwd",
         capture_output=True,
