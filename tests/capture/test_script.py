@@ -622,8 +622,10 @@ def live(
         "run = c.init(); run.save('state.txt')\n"
         f"print('ready', flush=True)\n{body}\n"
     )
+    program = tmp_path / "program.py"
+    program.write_text(code)
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, str(program)],
         env={**isolated(tmp_path), **more},
         cwd=tmp_path,
         stdin=stdin,
