@@ -33,7 +33,7 @@ def server(request: pytest.FixtureRequest, start_lab: Callable[..., Lab]) -> tup
 def open_notebook(page: Any, server: tuple[str, Lab], name: str) -> None:
     app, lab = server
     place = "lab/tree" if app == "jupyterlab" else "notebooks"
-    page.goto(f"{lab.url}{place}/{name}?token={lab.token}")
+    page.goto(f"{lab.url}{place}/{name}?reset&token={lab.token}")
     page.wait_for_function("window.jupyterapp && window.jupyterapp.started", timeout=90_000)
     page.evaluate("() => window.jupyterapp.restored")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
@@ -121,7 +121,6 @@ def test_the_status_shows_the_state_with_its_reason_and_toggles_it(
     run_all(page)
     wait_until(lambda: runs(lab, name), "the run")
     assert len(cells(lab, name)) == 1
-    assert page.problems == []
 
 
 def test_the_first_start_says_once_what_is_kept_where_and_how_to_stop(
