@@ -199,16 +199,21 @@ def _matches(folder: str, parts: list[str]) -> Iterator[str]:
     rest = parts[len(before) + 1 :]
     while rest[:1] == ["**"]:
         rest = rest[1:]
-    for head in heads:
-        for above, folders, files in os.walk(head):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            if rest:
-                yield from _matches(above, rest)
-                continue
+    waiting = deque(heads)
+    while waiting:
+        above = waiting.popleft()
+        try:
+            with os.scandir(above) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
+        except OSError:
+            continue
+        folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        waiting.extend(folders)
+        if rest:
+            yield from _matches(above, rest)
+        else:
             yield above
-            links = [name for name in folders if os.path.islink(os.path.join(above, name))]
-            for name in links + [name for name in files if not name.startswith(".")]:
-                yield os.path.join(above, name)
+            yield from {entry.path for entry in entries}.difference(folders)
 
 
 def _posix(path: str) -> str:

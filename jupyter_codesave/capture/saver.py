@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CodeSaveError
@@ -54,7 +55,7 @@ def save(
         warnings.warn(f"nothing is saved: {why}", stacklevel=3)
         return []
     own = os.path.realpath(recorder.switch.folder)
-    kept, found, missing = _look_up(named, follow_links, own)
+    kept, tops, found, missing = _look_up(named, follow_links, own)
     size = sum(file.status.st_size for file in found.values())
     limit = None if force else recorder.switch.value("max_save_size") or None
     if limit is not None and size > limit:
@@ -75,7 +76,7 @@ def save(
     if policy == "now":
         run.saver.snapshot(list(found.values()), progress)
     else:
-        run.saver.watch(kept, policy, follow_links, limit)
+        run.saver.watch(tops, policy, follow_links, limit)
     return links
 
 
@@ -163,9 +164,14 @@ def _read_made_up(source: str) -> bytes:
 
 def _look_up(
     named: list[Named], follow: bool, own: str
-) -> tuple[list[Named], dict[str, Found], dict[str, str]]:
-    """Give what may be saved of `named`, the files of it, and why others are not among them."""
+) -> tuple[list[Named], list[Named], dict[str, Found], dict[str, str]]:
+    """Give what may be saved of `named`, the files of it, and why others are not among them.
+
+    Second comes what of it is not below another one: `dir/**` names each folder, and all of them
+    are walked with the first.
+    """
     kept: list[Named] = []
+    tops: dict[str, Named] = {}
     found: dict[str, Found] = {}
     missing: dict[str, str] = {}
     for each in named:
@@ -174,12 +180,21 @@ def _look_up(
                 missing[each.path] = reason
             continue
         kept.append(each)
+        if any(above in tops for above in _above(each.path)):
+            continue
+        tops[each.path] = each
         for file in files_of(each, follow=follow, own=own):
             if isinstance(file, Found):
                 found[file.path] = file
             else:
                 missing[file[0]] = file[1]
-    return kept, found, missing
+    return kept, list(tops.values()), found, missing
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the nearest first."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _refuses(run: Run) -> str | None:

@@ -264,6 +264,20 @@ def test_two_stars_name_what_they_name_to_glob_but_for_links_to_folders(tmp_path
     assert [each.path for each in through] == ["linkdir/sub/y.txt", "linkdir/x.txt"]
 
 
+def test_a_tree_deeper_than_python_recurses_is_saved(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "root" / "cwd").mkdir(parents=True)
+    depth = 1200
+    body = (
+        "import os; here = os.getcwd()\n"
+        "for name in ['top'] + ['d'] * %d:\n    os.mkdir(name); os.chdir(name)\n"
+        "open('leaf', 'w').write('x'); os.chdir(here)\n"
+        "print([len(run.save(name, policy='now')) for name in ('top', 'top/**/leaf')])"
+    )
+    assert _script(tmp_path, body % depth) == "[1, 1]\n"
+    (path,) = {event["path"] for event in all_events(the_journal(data), "file")}
+    assert path.count("/") == depth + 1
+
+
 def test_what_is_neither_file_nor_folder_is_told_and_gets_no_link(
     tmp_path: Path, data: Path
 ) -> None:
