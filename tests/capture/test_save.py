@@ -266,11 +266,12 @@ def test_two_stars_name_what_they_name_to_glob_but_for_links_to_folders(tmp_path
 
 def test_a_tree_deeper_than_python_recurses_is_saved(tmp_path: Path, data: Path) -> None:
     (tmp_path / "root" / "cwd").mkdir(parents=True)
-    depth = 1200
+    depth = 120
     body = (
-        "import os; here = os.getcwd()\n"
+        "import os, sys; here = os.getcwd()\n"
         "for name in ['top'] + ['d'] * %d:\n    os.mkdir(name); os.chdir(name)\n"
         "open('leaf', 'w').write('x'); os.chdir(here)\n"
+        "run.save('top/d', policy='now'); sys.setrecursionlimit(100)\n"
         "print([len(run.save(name, policy='now')) for name in ('top', 'top/**/leaf')])"
     )
     assert _script(tmp_path, body % depth) == "[1, 1]\n"
