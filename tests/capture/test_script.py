@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jupyter_codesave.capture.watcher import _Announcer, _Watcher
+from jupyter_codesave.capture.watcher import _Announcer, _Watcher, born
 from jupyter_codesave.ingest import Ingest
 from jupyter_codesave.model.digest import digest_of
 from jupyter_codesave.settings import resolve
@@ -699,6 +699,17 @@ def test_a_program_that_waits_for_all_its_children_does_not_wait_for_the_sidecar
     assert (done.stdout, done.stderr) == ("[]\nTrue\n", "")
     assert "t.py" in [event["path"] for event in all_events(the_journal(data), "file")]
     wait_until(lambda: not sidecars(data), "the end of the sidecar")
+
+
+def test_a_process_is_told_from_a_dead_one_and_from_another_one_of_its_number() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert born(process.pid) == born(process.pid) is not None
+    assert born(process.pid) != born(os.getpid())
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert born(process.pid) is None, "it waits to be reaped"
+    process.communicate()
+    assert born(process.pid) is None
 
 
 def test_an_interrupt_of_the_whole_group_leaves_the_sidecar_its_last_word(
