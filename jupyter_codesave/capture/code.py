@@ -99,9 +99,9 @@ def log_code(
     """Save all source below `root` as a code artifact; None (and a warning) if nothing is there.
 
     By default Python source and what a reader needs with it, and never virtual environments,
-    node_modules, caches, `.git`, nor what `.gitignore` excludes. `include_fn` and `exclude_fn` get
-    `(path)` or `(path, root)`, absolute. Without a name it joins the run's own code artifact.
-    `dry_run` tells what would be saved.
+    node_modules, caches, `.git`, nor what git ignores. `include_fn` and `exclude_fn` get `(path)`
+    or `(path, root)`, absolute. Without a name it joins the run's own code artifact. `dry_run`
+    tells what would be saved.
     """
     includes = _choice(include_fn, "include_fn") or _by_default
     excludes = _choice(exclude_fn, "exclude_fn") or (lambda path, root: False)

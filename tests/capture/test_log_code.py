@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from jupyter_codesave.blobs.envelope import decode
 from jupyter_codesave.capture.files import Found
 from jupyter_codesave.capture.tree import walk
 from tests.capture.journals import all_events, the_journal
-from tests.conftest import isolated
+from tests.conftest import isolated, scale
 
 KEPT = {
     "train.py": "x = 1\n",
@@ -234,6 +236,156 @@ def test_what_has_not_changed_is_not_read_again(project: Path) -> None:
 def test_rules_of_the_repository_above_count_too(project: Path) -> None:
     found = [file.path for file in walk(str(project / "src")) if isinstance(file, Found)]
     assert found == [".gitignore", "pkg/__init__.py", "pkg/model.pyi"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(
+        ["git", "-c", "user.name=n", "-c", "user.email=e@x", *arguments],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
+    )
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"# {name}\n")
+
+
+def walked(folder: Path) -> list[str]:
+    """Give the Python files that are found below a folder."""
+    found = [file.path for file in walk(str(folder)) if isinstance(file, Found)]
+    return [path for path in found if path.endswith(".py")]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    return folder
+
+
+def test_the_users_own_file_of_rules_counts(checkout: Path, tmp_path: Path) -> None:
+    write(checkout, "a.py", "scratch_b.py", "deep/scratch_c.py")
+    write(tmp_path / "home" / ".config" / "git", "ignore")
+    (tmp_path / "home" / ".config" / "git" / "ignore").write_text("scratch_*\n")
+    assert walked(checkout) == ["a.py"]
+    (tmp_path / "home" / "rules").write_text("a.py\n")
+    git(checkout, "config", "core.excludesFile", "~/rules")
+    assert walked(checkout) == ["deep/scratch_c.py", "scratch_b.py"]
+    git(checkout, "config", "core.excludesFile", "")
+    assert walked(checkout) == ["a.py", "deep/scratch_c.py", "scratch_b.py"]
+
+
+def test_rules_outside_of_the_tree_count_in_a_worktree_too(checkout: Path, tmp_path: Path) -> None:
+    write(checkout, "a.py", "deep/b.py")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-q", "-m", "first")
+    (checkout / ".git" / "info" / "exclude").write_text("local_*\n")
+    git(checkout, "worktree", "add", "-q", "--detach", str(tmp_path / "tree"))
+    write(tmp_path / "tree", "local_a.py", "deep/local_b.py")
+    assert walked(tmp_path / "tree") == ["a.py", "deep/b.py"]
+    assert walked(tmp_path / "tree" / "deep") == ["b.py"]
+
+
+def test_what_git_tracks_is_not_ignored(checkout: Path) -> None:
+    write(checkout, "kept.gen.py", "out/deep/kept.py", "build/x.py")
+    git(checkout, "add", "-A")
+    git(checkout, "rm", "-q", "--cached", "build/x.py")
+    (checkout / ".gitignore").write_text("*.gen.py\nout/\nbuild/\n")
+    write(checkout, "other.gen.py", "out/deep/other.py", "out/more/other.py")
+    assert walked(checkout) == ["kept.gen.py", "out/deep/kept.py"]
+    assert walked(checkout / "out") == ["deep/kept.py", "deep/other.py", "more/other.py"]
+
+
+@pytest.mark.parametrize("rule", ["ign/", "ign", "/ign/*", "ign/**", "/ign", "*\n!*.py"])
+def test_an_ignored_folder_that_is_named_is_taken(checkout: Path, rule: str) -> None:
+    write(checkout, "ign/a.py", "ign/deep/b.py", "ign/c.tmp.py", "ign/deep/local.py", "d.py")
+    (checkout / "ign" / "deep" / ".gitignore").write_text("local.py\n")
+    (checkout / ".gitignore").write_text(f"{rule}\n*.tmp.py\n")
+    assert walked(checkout) == ["d.py"]
+    assert walked(checkout / "ign") == ["a.py", "deep/b.py"]
+    assert walked(checkout / "ign" / "deep") == ["b.py"]
+
+
+def test_a_line_that_is_no_pattern_matches_nothing(checkout: Path) -> None:
+    write(checkout, "a.py", "b.py")
+    (checkout / ".gitignore").write_text("!\n[z-a]\na\\\n[\n[[:alpha:]]x\nb.py\n", "utf-8")
+    assert walked(checkout) == ["a.py"]
+
+
+def test_a_repository_within_has_rules_of_its_own(checkout: Path) -> None:
+    write(
+        checkout,
+        "inner/a.gen.py",
+        "inner/local.py",
+        "inner/own.py",
+        "inner/own_kept.py",
+        "b.gen.py",
+    )
+    git(checkout / "inner", "init", "-q")
+    git(checkout / "inner", "add", "own_kept.py")
+    (checkout / ".gitignore").write_text("*.gen.py\n")
+    (checkout / "inner" / ".gitignore").write_text("own*\n")
+    (checkout / "inner" / ".git" / "info" / "exclude").write_text("local.py\n")
+    assert walked(checkout) == ["inner/a.gen.py", "inner/own_kept.py"]
+
+
+def test_it_agrees_with_git_about_random_rules(checkout: Path) -> None:
+    parts = ["a", "b.py", "*.py", "c*", "a/", "/a", "**/a", "a/**", "/a/c1", "!b.py", "!/a/b.py"]
+    parts += [
+        "a/*",
+        "!a/c1/",
+        "[bc]*",
+        "c?.py",
+        "/**/b.py",
+        "\\!x.py",
+        "a/**/b.py",
+        "!c1.py",
+        "# x",
+    ]
+    for seed in range(scale(10)):
+        dice = random.Random(seed)
+        folders = ["", "a/", "a/c1/", "c2/a/", "x/"]
+        names = [f + n for f in folders for n in ("b.py", "c1.py", "!x.py", "d.py")]
+        write(checkout, *names)
+        for folder in folders:
+            rules = "\n".join(dice.choices(parts, k=dice.randrange(4)))
+            (checkout / folder / ".gitignore").write_text(rules)
+        git(checkout, "rm", "-q", "-r", "--cached", "--ignore-unmatch", ".")
+        git(checkout, "add", "-f", *dice.sample(names, 3))
+        listed = subprocess.run(
+            ["git", "ls-files", "-c", "-o", "--exclude-standard"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        expected = sorted(path for path in listed if path.endswith(".py"))
+        assert sorted(walked(checkout)) == expected, seed
+
+
+def test_git_is_started_a_few_times_and_not_for_each_file(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    real = shutil.which("git")
+    (tmp_path / "bin" / "git").write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\nexec {real} "$@"\n'
+    )
+    (tmp_path / "bin" / "git").chmod(0o755)
+    write(checkout, *(f"deep{n % 7}/m{n}.py" for n in range(100)))
+    (checkout / ".gitignore").write_text("m1*.py\n")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert len(walked(checkout)) == 89
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len([call for call in calls if " ls-files " in call]) == 1
+    assert len(calls) <= 5
 
 
 def test_the_version_is_known_once_it_is_ingested(project: Path) -> None:
