@@ -207,7 +207,7 @@ export interface IComparedFile {
 }
 
 export interface IFacts {
-  git?: { base: string | null; head: string | null } | null;
+  git?: Record<Side, Record<string, unknown> | null> | null;
   packages?: { name: string; base: string | null; head: string | null }[];
   config?: { key: string; base: unknown; head: unknown }[];
   argv?: { base: string[] | null; head: string[] | null } | null;

@@ -222,9 +222,13 @@ def close_all(page: Any) -> None:
 
 
 def memory(page: Any) -> float:
-    """Give the page's used bytes of JavaScript after a forced collection."""
+    """Give the page's used bytes of JavaScript after forced collections.
+
+    The engine lets go of compiled code half a minute after its last use: so long it is left alone.
+    """
+    page.wait_for_timeout(35_000)
     devtools = page.context.new_cdp_session(page)
-    for _ in range(2):
+    for _ in range(3):
         devtools.send("HeapProfiler.collectGarbage")
     used: float = devtools.send("Runtime.getHeapUsage")["usedSize"]
     devtools.detach()

@@ -116,3 +116,70 @@ def test_the_comparer_has_no_serious_fault(
     comparer.locator("table[data-facts=packages]").wait_for()
     assert serious_faults(page, ".codesave-Comparer") == []
     assert page.problems == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_picker_has_no_serious_fault(
+    lab: Lab, page: Any, accessible: tuple[str, str], theme: str
+) -> None:
+    open_lab(page, lab, theme=theme)
+    page.evaluate(
+        "base => { window.jupyterapp.commands.execute('codesave:compare', {base}); }",
+        accessible[0],
+    )
+    page.locator(f".codesave-Picker [data-ref={accessible[0]}][aria-selected=true]").wait_for()
+    assert serious_faults(page, ".codesave-Picker") == []
+    assert page.problems == []
+
+
+def test_the_comparer_is_walked_through_by_keyboard(
+    lab: Lab, page: Any, accessible: tuple[str, str]
+) -> None:
+    """Tab reaches every button of a view, in the order in which they stand, each with a ring."""
+    open_lab(page, lab)
+    page.evaluate(
+        "([base, head]) => { window.jupyterapp.commands.execute('codesave:compare', "
+        "{base, head}); }",
+        list(accessible),
+    )
+    comparer = page.locator(".codesave-Comparer[data-state=ready]")
+    comparer.locator(".cm-merge-a").first.wait_for()
+    assert walked(page, comparer, 14) == [
+        "Base",
+        "Swap base and head",
+        "Head",
+        "Side by side",
+        "Inline",
+        "Outputs",
+        "Metadata",
+        "Sources only",
+        "Next change",
+        "Copy link to this comparison",
+        "What ran",
+        "Environment",
+        "Cells",
+        "Source",
+    ]
+    assert page.problems == []
+
+
+def walked(page: Any, view: Any, steps: int) -> list[str]:
+    """Press Tab and say what has the focus each time; what has no ring is told apart."""
+    view.focus()
+    found = []
+    for _ in range(steps):
+        page.keyboard.press("Tab")
+        found.append(
+            page.evaluate(
+                """() => {
+                    const node = document.activeElement;
+                    const ring = node.querySelector('.codesave-mod-active') ?? node;
+                    const words = node.getAttribute('aria-label') ??
+                        node.querySelector('.codesave-Sides-label, .codesave-FileTree-name')
+                            ?.textContent ?? node.firstChild.textContent;
+                    const style = getComputedStyle(ring);
+                    return style.outlineStyle === 'none' ? `${words}, without a ring` : words;
+                }"""
+            )
+        )
+    return found

@@ -331,7 +331,7 @@ def test_a_copied_link_opens_the_same_comparison(
     link = page.evaluate("() => navigator.clipboard.readText()")
     assert link.startswith(lab.url)
     assert lab.token not in link
-    page.goto(link)
+    page.goto(link.replace("/lab?", "/lab/workspaces/linked?"))  # where nothing else is restored
     page.wait_for_selector(READY, timeout=60_000)
     page.locator(READY).locator(".cm-merge-b", has_text="numpy==2").wait_for()
     assert page.locator(".codesave-Comparer").count() == 1

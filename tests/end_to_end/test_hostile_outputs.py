@@ -312,3 +312,38 @@ def test_a_blocked_image_is_shown_when_a_person_asks(lab: Lab, page: Any) -> Non
         blocked.click()
     with page.expect_request(f"{AWAY}/v.json"):
         viewer.get_by_role("button", name="Show it").click()
+
+
+def test_a_huge_output_is_not_drawn_until_a_person_asks(lab: Lab, page: Any) -> None:
+    row = "<tr><td>a cell of a table without an end</td></tr>"
+    run = leave(
+        lab,
+        "hugehuge",
+        [
+            (
+                "a",
+                "frame",
+                [message("display_data", {"data": {"text/html": f"<table>{row * 50_000}"}})],
+            ),
+            ("b", "print()", [stream("a line\n" * 100)]),
+            (
+                "c",
+                "loop()",
+                [
+                    message("display_data", {"data": {"text/html": f"<p>{n}</p>"}})
+                    for n in range(300)
+                ],
+            ),
+        ],
+        notebook="huge.ipynb",
+    )
+    open_lab(page, lab)
+    viewer = view(page, run)
+    withheld = viewer.locator(".codesave-note", has_text="2.5 MB of output, not drawn at once.")
+    withheld.wait_for()
+    viewer.locator(".jp-OutputArea-output", has_text="a line").wait_for()
+    viewer.get_by_text("Show more outputs").wait_for()
+    assert viewer.locator(".jp-RenderedHTMLCommon p").count() == 50
+    withheld.get_by_role("button", name="Show it").click()
+    viewer.locator("td").nth(49_999).wait_for(state="attached")
+    assert page.problems == []

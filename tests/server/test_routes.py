@@ -229,9 +229,7 @@ def test_a_bad_question_is_refused_as_one(lab: Lab, path: str, method: str, body
     assert answer["message"]
 
 
-@pytest.mark.parametrize(
-    "q", ["%00", "%ED%A0%80", "%22%27%3B--", "%25", "%F0%9F%A6%84", "a" * 3000]
-)
+@pytest.mark.parametrize("q", ["%22%27%3B--", "%25%25%25", "%F0%9F%A6%84", "%5B%2A%5D", "NEAR"])
 def test_any_text_can_be_searched_for(lab: Lab, two_runs: tuple[str, str], q: str) -> None:
     assert lab.api(f"search?q={q}")["results"] == []
     assert lab.api(f"runs?q={q}")["runs"] == []

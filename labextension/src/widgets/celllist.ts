@@ -27,6 +27,8 @@ interface ISlot extends ISource {
   node: HTMLElement;
   content: Widget | null;
   fetching: boolean;
+  /** What is shown until a new content is made. */
+  stale?: Widget;
   /** Why there is no content. */
   note?: HTMLElement;
 }
@@ -36,6 +38,7 @@ export class CellList extends Widget {
   constructor(label: string) {
     super();
     this.addClass('codesave-CellList');
+    this.node.tabIndex = 0;
     this.node.setAttribute('role', 'list');
     this.node.setAttribute('aria-label', label);
     for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) {
@@ -50,7 +53,7 @@ export class CellList extends Widget {
     this.held = null;
     // First out of the page: Lumino cannot detach a content whose place is gone.
     super.dispose();
-    this.slots.forEach(({ content }) => content?.dispose());
+    this.slots.forEach(({ content, stale }) => [content, stale].forEach(old => old?.dispose()));
     this.slots.clear();
     this.wanted.clear();
   }
@@ -80,10 +83,18 @@ export class CellList extends Widget {
     this.watch(node);
   }
 
-  /** Takes the content of `node` away, to be made anew. */
+  /** Has the content of `node` made anew; what it shows stays until then. */
+  protected refill(node: HTMLElement, source: ISource): void {
+    const { content, stale } = this.slots.get(node) ?? {};
+    this.fill(node, source);
+    this.slots.get(node)!.stale = content ?? stale;
+  }
+
+  /** Takes the content of `node` away. */
   protected empty(node: HTMLElement): void {
     const slot = this.slots.get(node);
     slot?.content?.dispose();
+    slot?.stale?.dispose();
     this.slots.delete(node);
     this.observer?.unobserve(node);
   }
@@ -111,7 +122,12 @@ export class CellList extends Widget {
   }
 
   protected onAfterAttach(msg: Message): void {
-    this.slots.forEach(({ content, node }) => content && Widget.attach(content, node));
+    this.slots.forEach(({ content, stale, node }) => {
+      const shown = content ?? stale;
+      if (shown) {
+        Widget.attach(shown, node);
+      }
+    });
     this.observe();
   }
 
@@ -121,7 +137,12 @@ export class CellList extends Widget {
     this.observer = this.chunkObserver = null;
     this.near.clear();
     cancelAnimationFrame(this.frame);
-    this.slots.forEach(({ content }) => content?.isAttached && Widget.detach(content));
+    this.slots.forEach(({ content, stale }) => {
+      const shown = content ?? stale;
+      if (shown?.isAttached) {
+        Widget.detach(shown);
+      }
+    });
   }
 
   /** A note in place of a content that could not be fetched. */
@@ -192,6 +213,7 @@ export class CellList extends Widget {
   private watch(node: HTMLElement): void {
     const chunk = node.parentElement;
     if (chunk && this.near.has(chunk) && this.slots.get(node)?.content === null) {
+      this.observer?.unobserve(node); // else one that is observed would not be told of again
       this.observer?.observe(node);
     }
   }
@@ -231,9 +253,11 @@ export class CellList extends Widget {
         break;
       }
     }
-    for (const { node, content } of made) {
-      this.observer?.unobserve(node);
-      Widget.attach(content!, node);
+    for (const slot of made) {
+      this.observer?.unobserve(slot.node);
+      Widget.attach(slot.content!, slot.node);
+      slot.stale?.dispose();
+      slot.stale = undefined;
     }
     if (made.length) {
       this.heldUntil = performance.now() + HOLD;
@@ -243,7 +267,8 @@ export class CellList extends Widget {
 
   /** Makes the content of a row; false while its parts are being fetched. */
   private make(slot: ISlot): boolean {
-    if (slot.content || slot.fetching || !slot.node.isConnected) {
+    const replaced = this.slots.get(slot.node) !== slot;
+    if (replaced || slot.content || slot.fetching || !slot.node.isConnected) {
       return false;
     }
     const coming = slot.fetch();

@@ -90,7 +90,7 @@ function Sides({ model, actions, trans }: IProps): JSX.Element {
       onClick={actions.pick}
     >
       <span className="codesave-Sides-label">{label}</span>
-      <span className="codesave-Sides-title">{titles[name === 'base' ? 0 : 1]}</span>
+      <Title words={titles[name === 'base' ? 0 : 1]} />
     </button>
   );
   return (
@@ -106,6 +106,17 @@ function Sides({ model, actions, trans }: IProps): JSX.Element {
       </button>
       {side('head', trans.__('Head'))}
     </div>
+  );
+}
+
+/** A long name is cut, what tells it from others of that name is not. */
+function Title({ words }: { words: string }): JSX.Element {
+  const [name, ...rest] = words.split(' · ');
+  return (
+    <span className="codesave-Sides-title" title={words}>
+      <span>{name}</span>
+      {rest.length > 0 && <span>{` · ${rest.join(' · ')}`}</span>}
+    </span>
   );
 }
 

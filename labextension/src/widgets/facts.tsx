@@ -54,7 +54,7 @@ function rowsOf(facts: IFacts): { kind: string; rows: IFactRow[] }[] {
   const differs = (row: IFactRow) => words(row.base) !== words(row.head);
   const { git, argv } = facts;
   return [
-    { kind: 'git', rows: git ? [{ name: 'commit', ...git }] : [] },
+    { kind: 'git', rows: git ? parts(git.base, git.head) : [] },
     { kind: 'packages', rows: facts.packages ?? [] },
     {
       kind: 'config',
@@ -62,6 +62,12 @@ function rowsOf(facts: IFacts): { kind: string; rows: IFactRow[] }[] {
     },
     { kind: 'argv', rows: argv ? [{ name: 'argv', ...argv }] : [] }
   ].map(({ kind, rows }) => ({ kind, rows: rows.filter(differs) }));
+}
+
+/** What two states of git say, by their keys. */
+function parts(base: Record<string, unknown> | null, head: Record<string, unknown> | null) {
+  const names = new Set([...Object.keys(base ?? {}), ...Object.keys(head ?? {})]);
+  return [...names].map(name => ({ name, base: base?.[name], head: head?.[name] }));
 }
 
 function words(value: unknown): string {

@@ -89,7 +89,7 @@ function Filter({ model, trans }: Omit<IProps, 'commands'>): JSX.Element {
         type="search"
         className="jp-mod-styled"
         aria-label={trans.__('Filter runs')}
-        placeholder={trans.__('Filter by name, notebook, state or code')}
+        placeholder={trans.__('Filter by name, state, code…')}
         value={text}
         onChange={event => setText(event.target.value)}
       />

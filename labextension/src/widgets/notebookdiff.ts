@@ -207,6 +207,7 @@ function guess(base: PartialCell | null, head: PartialCell | null): number {
 function note(text: string): HTMLElement {
   const node = document.createElement('p');
   node.className = 'codesave-note';
+  node.setAttribute('role', 'listitem');
   node.textContent = text;
   return node;
 }

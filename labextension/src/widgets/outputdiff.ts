@@ -73,7 +73,7 @@ function changedPair(pair: IOutputPair, options: IOutputDiffOptions): Widget {
 }
 
 function rendered(outputs: readonly IOutput[], options: IOutputDiffOptions): Widget {
-  const area = outputArea(outputs, options.rendermime);
+  const area = outputArea(outputs, options.rendermime, options.trans);
   area.addClass('codesave-Output');
   return area;
 }

@@ -88,7 +88,7 @@ class Field {
     this.node.append(label, this.list);
     this.input.oninput = () => {
       this.typed = this.input.value;
-      this.chosen = null;
+      this.chosen = this.exact;
       this.draw();
       clearTimeout(this.timer);
       this.timer = setTimeout(() => void this.ask(), 150);
@@ -116,6 +116,12 @@ class Field {
     return this.chosen ?? (this.typed.trim() ? (this.shown[0] ?? null) : null);
   }
 
+  /** What was typed as its reference. */
+  private get exact(): IChoice | null {
+    const said = this.typed.trim();
+    return this.all.find(({ reference }) => reference === said) ?? null;
+  }
+
   private async ask(): Promise<void> {
     const text = this.chosen ? '' : this.typed;
     let found: IChoice[];
@@ -130,9 +136,8 @@ class Field {
     }
     const all = new Map([...this.all, ...found].map(choice => [choice.reference, choice]));
     this.all = [...all.values()];
-    const exact = this.all.find(({ reference }) => reference === this.typed.trim());
-    if (exact && !this.chosen) {
-      this.choose(exact);
+    if (this.exact && (!this.chosen || this.chosen === this.exact)) {
+      this.choose(this.exact);
     } else {
       this.draw();
     }
@@ -157,8 +162,7 @@ class Field {
   }
 
   private draw(): void {
-    const exact = this.all.find(({ reference }) => reference === this.typed.trim());
-    const text = exact ? '' : this.typed;
+    const text = this.exact ? '' : this.typed;
     this.shown = matching(this.all, text).slice(0, SHOWN);
     this.list.replaceChildren(...this.shown.map((choice, i) => this.row(choice, i)));
     if (this.shown.length === 0) {
@@ -184,8 +188,9 @@ class Field {
       this.input.setAttribute('aria-activedescendant', row.id);
     }
     const [name, more] = [document.createElement('span'), document.createElement('small')];
-    name.textContent = title;
-    more.textContent = detail;
+    const [first, ...rest] = title.split(' · ');
+    name.textContent = first;
+    more.textContent = [...rest, detail].filter(Boolean).join(' · ');
     row.append(name, more);
     row.title = [title, detail].filter(Boolean).join('\n');
     return row;

@@ -3,7 +3,8 @@ import { OutputArea, OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/o
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Widget } from '@lumino/widgets';
+import { Panel, Widget } from '@lumino/widgets';
+import { bytes } from '../model/titles';
 import { askBeforeFetching } from './remote';
 
 /**
@@ -67,11 +68,39 @@ function described(
 /** Outputs of one cell that are drawn at first; a button shows the rest. */
 const MOST_OUTPUTS = 50;
 
+/** Characters of text and HTML that are drawn without being asked for: more stops the page. */
+const MOST_TEXT = 2_000_000;
+
 /** Stored outputs, as JupyterLab would show them untrusted; `prompted` has their numbers. */
 export function outputArea(
   outputs: readonly IOutput[],
   rendermime: IRenderMimeRegistry,
+  trans: TranslationBundle,
   prompted = false
+): Widget {
+  const size = outputs.reduce((sum, output) => sum + textSize(output), 0);
+  if (size <= MOST_TEXT) {
+    return drawn(outputs, rendermime, prompted);
+  }
+  const panel = new Panel();
+  const node = document.createElement('div');
+  node.className = 'codesave-note';
+  const button = document.createElement('button');
+  button.className = 'codesave-Button';
+  button.textContent = trans.__('Show it');
+  button.onclick = () => {
+    panel.widgets[0].dispose();
+    panel.addWidget(drawn(outputs, rendermime, prompted));
+  };
+  node.append(trans.__('%1 of output, not drawn at once. ', bytes(size)), button);
+  panel.addWidget(new Widget({ node }));
+  return panel;
+}
+
+function drawn(
+  outputs: readonly IOutput[],
+  rendermime: IRenderMimeRegistry,
+  prompted: boolean
 ): OutputArea {
   const model = new OutputAreaModel({ values: [...outputs], trusted: false });
   const options = {
@@ -83,6 +112,17 @@ export function outputArea(
   const area = prompted ? new OutputArea(options) : new SimplifiedOutputArea(options);
   area.disposed.connect(() => model.dispose());
   return area;
+}
+
+/** Characters that are laid out as text: those of images are not. */
+function textSize(output: IOutput): number {
+  const data = (output.data ?? {}) as Record<string, unknown>;
+  const texts = Object.entries(data)
+    .filter(([kind]) => !kind.startsWith('image/'))
+    .map(([, value]) => value);
+  return [output.text, output.traceback, ...texts]
+    .flat()
+    .reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
 }
 
 const SOURCES = ['src', 'srcset', 'poster', 'background', 'data', 'xlink:href'];

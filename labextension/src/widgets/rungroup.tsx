@@ -94,10 +94,8 @@ function RunRow(props: IRowProps): JSX.Element {
       onKeyDown={onKeyDown}
     >
       <span className="codesave-Run-state" aria-hidden="true" />
-      <span className="codesave-Run-title">
-        <span>{dayAndTime(run.started, seconds)}</span>
-        {givenName(run) && <strong>{givenName(run)}</strong>}
-      </span>
+      <span className="codesave-Run-title">{dayAndTime(run.started, seconds)}</span>
+      {givenName(run) && <strong className="codesave-Run-name">{givenName(run)}</strong>}
       {run.tags.length > 0 && (
         <span className="codesave-Run-tags">
           {run.tags.map(tag => (

@@ -6,7 +6,7 @@ import { Panel, Widget } from '@lumino/widgets';
 import { changedCells, type SessionModel } from '../model/session';
 import type { IOutlined } from '../tokens';
 import { sourceOf } from './celldiff';
-import { CellList, LINE, type IRow } from './celllist';
+import { CellList, LINE, type IRow, type ISource } from './celllist';
 import { outputArea } from './rendering';
 import { textView, type Languages } from './textdiff';
 
@@ -21,6 +21,7 @@ export class SessionCells extends CellList {
     super(trans.__('Cells'));
     this.addClass('codesave-SessionCells');
     this.gaps.className = 'codesave-note';
+    this.gaps.setAttribute('role', 'listitem');
     this.node.append(this.gaps);
     void this.load();
   }
@@ -34,8 +35,7 @@ export class SessionCells extends CellList {
         this.empty(node);
         node.remove();
       } else if (node) {
-        this.empty(node);
-        this.draw(place, node);
+        this.refill(node, this.draw(place, node));
       }
     }
     const from = Math.min(this.nodes.length, executions.length);
@@ -75,22 +75,22 @@ export class SessionCells extends CellList {
     const node = document.createElement('article');
     node.setAttribute('role', 'listitem');
     this.nodes[place] = node;
-    this.draw(place, node);
+    this.fill(node, this.draw(place, node));
     const { images, lines, outputs } = execution;
     const height = 30 + LINE * lines + 300 * images.length + 24 * Math.min(outputs, 10);
     return { node, height };
   }
 
-  private draw(place: number, node: HTMLElement): void {
+  private draw(place: number, node: HTMLElement): ISource {
     const { prompt, status } = this.model.executions[place];
     node.className = 'codesave-SessionCell jp-Cell';
     node.dataset.status = status ?? 'unknown';
     node.setAttribute('aria-label', this.trans.__('Execution %1', prompt ?? place + 1));
     let cell: ICell | null = null;
-    this.fill(node, {
+    return {
       fetch: () => (cell ? null : this.model.cell(place).then(found => void (cell = found))),
       make: () => this.content(cell!)
-    });
+    };
   }
 
   private content(cell: ICell): Widget {
@@ -108,7 +108,7 @@ export class SessionCells extends CellList {
     panel.addWidget(input);
     const outputs = (cell.outputs as IOutput[] | undefined) ?? [];
     if (outputs.length) {
-      panel.addWidget(outputArea(outputs, this.rendermime, true));
+      panel.addWidget(outputArea(outputs, this.rendermime, this.trans, true));
     }
     return panel;
   }
