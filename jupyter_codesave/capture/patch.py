@@ -97,10 +97,8 @@ class _Look:
         with suppress(FileNotFoundError):
             # With its time: what was changed in the same tick as the index is told by it.
             shutil.copy2(repository.path("index"), self._scratch / "index")
-        listed = repository.git("ls-files", "-s", "-v", "-z", environment=self._index)
-        links = [
-            os.fsdecode(path) for path in re.findall(rb"(?:^|\0). 160000 [^\t]*\t([^\0]*)", listed)
-        ]
+        listed = b"\0" + repository.git("ls-files", "-s", "-v", "-z", environment=self._index)
+        links = [os.fsdecode(path) for path in re.findall(rb"\0. 160000 [^\t]*\t([^\0]*)", listed)]
         repository.spare_submodules({*submodules, *links})
         self._look_again(listed)
         told = repository.git(
@@ -137,7 +135,7 @@ class _Look:
 
     def _look_again(self, listed: bytes) -> None:
         """Have git compare files, too, that it was told not to look at."""
-        marked = re.findall(rb"(?:^|\0)([a-zS]) [^\t]*\t([^\0]*)", listed)
+        marked = re.findall(rb"\0([a-zS]) [^\t]*\t([^\0]*)", listed)
         assumed = [path for mark, path in marked if mark.islower()]
         # What a sparse checkout leaves out is absent, and not a change.
         sparse = self._repository.config.get("core.sparsecheckout") in ("true", "1", "yes", "on")
