@@ -179,9 +179,11 @@ export class ComparisonModel {
   }
 
   private cellsOf(side: Side): CellCache {
-    return new CellCache(indices =>
-      this.client.cells(this.base, this.head, this.path ?? '', side, indices)
-    );
+    return new CellCache(indices => {
+      // The base may hold it under another name: a notebook against what ran, two files on disk.
+      const own = side === 'base' ? this.file?.base_path : null;
+      return this.client.cells(this.base, this.head, own ?? this.path ?? '', side, indices);
+    });
   }
 
   private _abort: AbortController | null = null;
