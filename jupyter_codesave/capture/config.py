@@ -79,6 +79,14 @@ class Config(dict[str, Any]):
         super().update(more)
         self._changed()
 
+    def as_dict(self) -> dict[str, Any]:
+        """Give a dict of its own."""
+        return dict(self)
+
+    def setdefaults(self, values: Any) -> None:
+        """Take over what has no value yet."""
+        self.update({key: value for key, value in mapping(values).items() if key not in self})
+
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]

@@ -26,10 +26,12 @@ def init(
     notes: str | None = None,
     tags: Iterable[str] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    mode: str | None = None,
     **unknown: Any,
 ) -> Run:
     """Begin a run; the one that was running ends. In a notebook the calling cell belongs to it.
 
+    `mode="disabled"` (or WANDB_MODE) keeps nothing, as in W&B; its other modes make no difference.
     W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting,
     TypeError for an argument of another type.
     """
@@ -43,6 +45,8 @@ def init(
     given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
     if (rank := worker()) is not None:
         return _not_recorded(rank, given)
+    if "disabled" in (mode, mode is None and os.environ.get("WANDB_MODE")):
+        settings = {**_values(settings), "capture": "off"}
     recorder = _recorder()
     before = recorder.switch.explicit
     said = Settings(**settings) if isinstance(settings, Mapping) else settings
@@ -81,6 +85,10 @@ def init(
         previous._close(end, dropped=dropped, wait=dropped)
     recorder.began(run)
     return run
+
+
+def _values(settings: Settings | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return settings.values if isinstance(settings, Settings) else settings or {}
 
 
 def _not_recorded(reason: str | None, given: dict[str, Any]) -> Run:

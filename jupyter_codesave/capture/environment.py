@@ -92,7 +92,9 @@ def _origin(name: str, folder: str) -> str | None:
         local = url.removeprefix("file://")
         commit = _commit(local)
         comment = f"  # at commit {commit}" if commit else ""
-        return f"{'-e ' if kind.get('editable') else ''}{local}{comment}"
+        if not kind.get("editable"):
+            return None  # by name and version: the folder is not on another machine
+        return f"-e {local}{comment}"
     return f"{name} @ {url}"
 
 

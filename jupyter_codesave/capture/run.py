@@ -57,6 +57,13 @@ class Run:
         self._error: str | None = None
         self._ending: dict[str, Any] | None = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("name", "notes", "tags") and "config" in self.__dict__:  # not while it is made
+            recorder = self.recorder
+            if recorder is not None and self.state == "running":
+                recorder.event("run-update", run=self.id, **{name: plain(value)})
+
     def __repr__(self) -> str:
         return f"<run {self.id}: {self.name} in {self.project}, {self.state}>"
 

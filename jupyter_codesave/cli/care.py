@@ -100,7 +100,8 @@ def gc(arguments: argparse.Namespace) -> None:
     with opened() as ingest_:
         _ask_for_shared(ingest_.store, arguments)
         found = ingest_.store.gc()
-    print(", ".join(f"{count} {name}" for name, count in found.items()))
+    removed = [f"{count} {name}" for name, count in found.items() if count]
+    print(f"removed: {', '.join(removed)}" if removed else "there was nothing to remove")
 
 
 def purge(arguments: argparse.Namespace) -> None:

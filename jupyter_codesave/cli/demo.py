@@ -85,6 +85,7 @@ def _run(notebook: Any, path: Path) -> None:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
+        coalesce_streams=True,  # as JupyterLab saves what is printed
         resources={"metadata": {"path": str(path.parent)}},
         # loads us where automatic loading does not reach (`pip install --user` …)
         extra_arguments=[

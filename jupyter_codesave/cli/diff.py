@@ -157,7 +157,7 @@ def search(arguments: argparse.Namespace) -> None:
         print_json(rows)
         return
     print_table(
-        ("RUN", "CELL", "STARTED", "SOURCE"),
+        ("RUN", "EXECUTION", "STARTED", "SOURCE"),
         (
             (r["run"], r["execution"], moment(r["started"]), _line(r["source"], arguments.text))
             for r in rows

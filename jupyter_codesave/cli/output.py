@@ -24,6 +24,9 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+_WHOLE = ("RUN", "SOURCE", "PATH")  # columns that are not cut where a terminal is narrow
+
+
 @contextmanager
 def opened(*, ingest_first: bool = True) -> Iterator[Ingest]:
     """Open the user's store, with the journals that wait brought in."""
@@ -97,7 +100,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(
+            column,
+            overflow="fold" if column in _WHOLE else "ellipsis",
+            no_wrap=column not in _WHOLE,
+        )
     for row in listed:
         table.add_row(*(Text(cell) for cell in row))
     console().print(table)

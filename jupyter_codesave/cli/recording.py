@@ -142,7 +142,10 @@ def setup(arguments: argparse.Namespace) -> None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(files("jupyter_codesave").joinpath("etc").joinpath(STARTUP).read_bytes())
-    print(f"{target} written; new kernels and terminals record from now on")
+    print(
+        f"{target} written; new kernels and terminals record from now on; "
+        "`jupyter codesave setup --undo` removes it"
+    )
 
 
 def _setup_kernel(name: str) -> None:

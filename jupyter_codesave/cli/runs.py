@@ -129,6 +129,8 @@ def show(arguments: argparse.Namespace) -> None:
             ("error", found["error"]),
         ]
     )
+    if found["files"]:
+        print("saved files:")
     for file in found["files"]:
         path = harmless(file["path"])
         print(f"  files/{path}  {bytes_text(file['size'])}  {short_digest(file['digest'])}")
@@ -159,6 +161,6 @@ def delete(arguments: argparse.Namespace) -> None:
 def restore(arguments: argparse.Namespace) -> None:
     """Bring a deleted run back."""
     with opened() as ingest:
-        ingest.store.restore(arguments.run)
         run = ingest.store.run(arguments.run)
+        ingest.store.restore(run.id)
     print(f"{run.id} ({run.name}) is back")

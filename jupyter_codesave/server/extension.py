@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
 import os
 import secrets
@@ -14,7 +15,7 @@ from jupyter_server.serverapp import ServerApp
 from tornado.ioloop import IOLoop
 
 from .._version import __version__
-from ..errors import SettingsError, UnavailableError
+from ..errors import CodeSaveError, SettingsError, UnavailableError
 from ..settings import (
     CodeSave,
     Setting,
@@ -54,6 +55,7 @@ class CodeSaveServer:
         self.diffs = Pool(2, environment, MEMORY_LIMIT)
         self.follower = Follower(self, app.log)
         self.observers = Observers(self)
+        self._switch: str | None = None  # what the browser was told last
 
     async def start(self) -> None:
         """Tell kernels about this server's root, and begin to follow the journals."""
@@ -142,9 +144,16 @@ class CodeSaveServer:
                 )
         resolve(explicit=user)  # refuses unknown keys and bad values
         write_control(self.folder, user=user)
-        self.emit_status(
-            {"state": "off" if self._resolve()["capture"].value == "off" else "recording"}
-        )
+        self._switch = None
+        self.heed_switch()
+
+    def heed_switch(self) -> None:
+        """Tell the browser of a switch that was turned, here or by `jupyter codesave on`."""
+        with contextlib.suppress(CodeSaveError):
+            state = "off" if self._resolve()["capture"].value == "off" else "recording"
+            if state != self._switch:
+                self._switch = state
+                self.emit_status({"state": state})
 
     def _resolve(self) -> dict[str, Setting]:
         settings = resolve(base=self.config[0])

@@ -113,6 +113,7 @@ class Follower:
 
     async def _rescan(self) -> None:
         while True:
+            self._codesave.heed_switch()
             if next(self._folder.glob("*" + SUFFIX), None) is not None or self.sessions:
                 await self.ingest()
             await asyncio.sleep(RESCAN)

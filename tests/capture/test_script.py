@@ -474,6 +474,38 @@ for way in range(20):
     assert (end["ended_by"], end["exit_code"]) == ("exit", 0)
 
 
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        ("c.init(mode='disabled')", {}),
+        ("c.init()", {"WANDB_MODE": "disabled"}),
+        ("c.init(mode='disabled', settings=c.Settings(code_dir='.'))", {}),
+    ],
+)
+def test_the_mode_disabled_keeps_nothing(
+    run: Run, data: Path, call: str, more: dict[str, str]
+) -> None:
+    source = f"import jupyter_codesave as c\nprint({call}.state)\nprint('HID' + 'DEN')"
+    done = run("t.py", source, **more)
+    assert (done.stdout, done.stderr) == ("off\nHIDDEN\n", "")
+    assert not data.exists() or is_anywhere(data, "HIDDEN") == []
+    assert not any(all_events(path, "run") for path in journal_paths(data))
+
+
+def test_a_name_notes_and_tags_given_later_are_kept(run: Run, data: Path) -> None:
+    source = """
+import jupyter_codesave as c
+run = c.init(name="first", tags=["a"])
+run.name, run.notes, run.tags = "second", "noted", ("b", "c")
+run.config.setdefaults({"x": 1})
+print(run.name, run.config.as_dict())
+"""
+    assert run("t.py", source).stdout == "second {'x': 1}\n"
+    fields = next(iter(fold(the_journal(data)).runs.values())).fields
+    found = {name: fields[name] for name in ("name", "notes", "tags", "config")}
+    assert found == {"name": "second", "notes": "noted", "tags": ["b", "c"], "config": {"x": 1}}
+
+
 def test_off_in_a_second_init_ends_the_first_run(run: Run, data: Path) -> None:
     source = """
 import jupyter_codesave as c

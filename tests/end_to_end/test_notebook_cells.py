@@ -119,6 +119,7 @@ def test_outputs_missed_by_a_closed_browser_are_put_back(
     written.cells[1].source = "print('another')"
     for each in written.cells:
         each.outputs, each.execution_count = [], None
+    written.cells[0].outputs = [nbformat.v4.new_output("stream", name="stdout", text="not yet\n")]
     nbformat.write(written, path)
     os.utime(path, (1_700_000_000, 1_700_000_000))  # saved before any of it ran
     open_notebook(page, lab, app, "missed.ipynb")
@@ -131,6 +132,7 @@ def test_outputs_missed_by_a_closed_browser_are_put_back(
     outputs = page.locator(".jp-NotebookPanel .jp-Cell .jp-OutputArea-output")
     outputs.filter(has_text="slept well").wait_for()
     outputs.filter(has_text="deleted later").wait_for()
+    assert outputs.filter(has_text="not yet").count() == 0
     sources = page.locator(".jp-NotebookPanel .jp-Notebook .jp-Cell .cm-content")
     assert [text.splitlines()[-1] for text in sources.all_inner_texts()] == [
         "print('slept well')",

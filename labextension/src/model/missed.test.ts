@@ -44,6 +44,13 @@ test('an edited cell, one that shows its outputs and one that runs miss nothing'
   assert.deepEqual(findMissed(recorded, now).outputs, []);
 });
 
+test('a progress bar as JupyterLab saves it misses nothing', () => {
+  assert.ok(
+    sameOutputs(printed('10%\r', ' 50%\r100% done\r\nover\n'), printed('100% done\nover\n'))
+  );
+  assert.ok(!sameOutputs(printed('10%\r50%'), printed('10%')));
+});
+
 test('of several executions of a cell the last one counts', () => {
   const recorded = [ran('a', 'one', 'old'), ran('a', 'one', 'new')];
   const [missed] = findMissed(recorded, [open('a', 'one', 'old')]).outputs;

@@ -73,7 +73,25 @@ function plain(outputs: readonly IOutput[]): PartialJSONObject[] {
       found.push(now);
     }
   }
+  for (const output of found) {
+    if (output.output_type === 'stream') {
+      output.text = overwritten(String(output.text));
+    }
+  }
   return found;
+}
+
+/** As JupyterLab saves it: what `\r` goes back to is written over. */
+function overwritten(text: string): string {
+  return text
+    .split('\n')
+    .map(line =>
+      line
+        .replace(/\r+$/, '')
+        .split(/\r+/)
+        .reduce((under, over) => over + under.slice(over.length))
+    )
+    .join('\n');
 }
 
 /** nbformat lets a text be a list of its lines. */

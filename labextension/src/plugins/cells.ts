@@ -1,5 +1,6 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Dialog, ICommandPalette, Notification, showDialog } from '@jupyterlab/apputils';
+import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { ICodeCell } from '@jupyterlab/nbformat';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import type { Event } from '@jupyterlab/services';
@@ -190,11 +191,11 @@ function putBack(
     sharedModel.cells.findIndex(cell => cell.id === id);
   for (const one of found.outputs.filter(missed => chosen.has(missed))) {
     const model = [...panel.context.model.cells].find(({ id }) => id === one.id);
-    const cell = sharedModel.cells[place(one.id)];
-    if (model && cell && 'setOutputs' in cell) {
-      model.trusted = false;
-      cell.setOutputs(one.cell.outputs);
-      cell.execution_count = one.cell.execution_count;
+    if (model?.type === 'code') {
+      const code = model as ICodeCellModel;
+      code.trusted = false;
+      code.outputs.fromJSON(one.cell.outputs);
+      code.executionCount = one.cell.execution_count;
     }
   }
   for (const one of found.deleted.filter(missed => chosen.has(missed))) {

@@ -3,6 +3,7 @@ import { Dialog, ICommandPalette, showDialog } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
 import { CommandIDs } from '../commands';
 import { bytes } from '../model/titles';
 import { ICodeSave } from '../tokens';
@@ -32,13 +33,17 @@ export const recording: JupyterFrontEndPlugin<void> = {
       const { status } = model;
       const off = status?.capture === 'off';
       const lines = [
-        reason,
-        status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size)),
-        status && trans.__('Decided by: %1.', status.decided_by)
+        state === 'failed' ? reason : trans.__('Decided by: %1.', reason ?? status?.decided_by),
+        status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size))
       ];
+      const body = new Widget();
+      for (const line of lines.filter(Boolean)) {
+        body.node.append(Object.assign(document.createElement('p'), { textContent: line }));
+      }
       const answer = await showDialog({
         title: recordingWords(state, trans),
-        body: lines.filter(Boolean).join('\n'),
+        body,
+        defaultButton: 0,
         buttons: [
           Dialog.cancelButton({ label: trans.__('Close') }),
           Dialog.okButton({

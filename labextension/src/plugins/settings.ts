@@ -31,7 +31,8 @@ export const settings: JupyterFrontEndPlugin<void> = {
     registry.transform(ID, {
       fetch: plugin => {
         for (const name of NAMES) {
-          const property = plugin.schema.properties?.[name];
+          // Notebook 7 asks for a plugin whose schema its page does not have.
+          const property = plugin?.schema?.properties?.[name];
           if (property && !property.readOnly && server[name]?.locked) {
             property.readOnly = true;
             property.description += ' ' + trans.__('Locked: %1.', server[name].source);

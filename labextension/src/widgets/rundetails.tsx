@@ -35,7 +35,8 @@ export function RunDetails({ page, commands, openFile, trans }: IProps): JSX.Ele
         rows={[
           [trans.__('Id'), page.id],
           [trans.__('Project'), page.project],
-          [trans.__('Notebook'), page.notebook ?? page.program],
+          [trans.__('Notebook'), page.notebook],
+          [trans.__('Program'), page.program],
           [trans.__('Started'), new Date(page.started).toLocaleString()],
           [trans.__('Took'), spent === null ? null : duration(spent)],
           [trans.__('Ended by'), page.ended_by],
@@ -82,7 +83,7 @@ export function RunDetails({ page, commands, openFile, trans }: IProps): JSX.Ele
       <Table
         title={trans.__('Git')}
         rows={
-          git
+          git?.commit
             ? [
                 [trans.__('Commit'), git.commit],
                 [trans.__('Branch'), git.branch],
