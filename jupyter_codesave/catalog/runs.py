@@ -103,6 +103,13 @@ def find(tx: Transaction, reference: str) -> Run:
     return candidates[0]
 
 
+# SQLite has an index over this very text, `runs_by_words`.
+_WORDS = (
+    "lower(id || '\n' || name || '\n' || project || '\n' || coalesce(notebook, '') || '\n' || "
+    "coalesce(program, '') || '\n' || tags || '\n' || coalesce(notes, '') || '\n' || state)"
+)
+
+
 def page(
     tx: Transaction,
     *,
@@ -129,15 +136,9 @@ def page(
     if state:
         query = query.where(_runs.c.state == state)
     if q:
-        named = (_runs.c.id, _runs.c.name, _runs.c.project, _runs.c.notebook, _runs.c.program)
-        told = (_runs.c.tags, _runs.c.notes, _runs.c.state)
-        needle = f"%{_escape(q.lower())}%"
-        query = query.where(
-            sa.or_(
-                _runs.c.id.in_(holding),
-                *(sa.func.lower(each).like(needle, escape="\\") for each in named + told),
-            )
-        )
+        words: sa.ColumnElement[str] = sa.literal_column(_WORDS)
+        named = words.like(f"%{_escape(q.lower())}%", escape="\\")
+        query = query.where(sa.or_(_runs.c.id.in_(holding), named))
     if cursor:
         started, _, run_id = cursor.rpartition("~")
         query = query.where(sa.tuple_(_runs.c.started, _runs.c.id) < (started, run_id))

@@ -10,6 +10,11 @@ from alembic import op
 revision = "1.0"
 down_revision = None
 
+_WORDS = (
+    "lower(id || '\n' || name || '\n' || project || '\n' || coalesce(notebook, '') || '\n' || "
+    "coalesce(program, '') || '\n' || tags || '\n' || coalesce(notes, '') || '\n' || state)"
+)
+
 
 def upgrade() -> None:
     """Create every table, its indexes, and the trigram index over texts."""
@@ -55,6 +60,10 @@ def upgrade() -> None:
     op.create_index("runs_by_project", "runs", ["project", "started", "id"])
     op.create_index("runs_by_notebook", "runs", ["notebook", "started", "id"])
     op.create_index("runs_by_session", "runs", ["session"])
+    if not postgresql:  # rows are long; filtering reads this instead
+        op.execute(
+            f"CREATE INDEX runs_by_words ON runs (started, id, {_WORDS}) WHERE deleted IS NULL"
+        )
     op.create_table(
         "executions",
         sa.Column("run", words, **key),
