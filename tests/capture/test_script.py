@@ -830,7 +830,7 @@ def test_without_a_descriptor_for_the_sidecar_the_file_is_taken_after_the_end(
         "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
         "free = os.dup(0); os.close(free)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))\n"
-        "print(len(run.save('model')))\n"
+        "print(len(run.save('model')), flush=True)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
         "os._exit(1)\n",
     )
