@@ -187,6 +187,14 @@ def resolve(
     return settings
 
 
+def decision(settings: Mapping[str, Setting]) -> tuple[str, str]:
+    """Give what is recorded by itself, `all`, `sources` or `off`, and who decided it."""
+    capture, automatic = settings["capture"], settings["automatic"]
+    if capture.value != "off" and not automatic.value:
+        return "off", automatic.source
+    return str(capture.value), capture.source
+
+
 def _is_off(name: str, value: Any) -> bool:
     return (name == "capture" and value == "off") or (name == "automatic" and value is False)
 

@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..model.checkout import checkout_of
 from .masking import without_password
 from .patch import changes
-from .repository import Repository, has_repository
+from .repository import Repository
 
 PATCH_LIMIT = 10 << 20
 
@@ -21,7 +22,7 @@ def record(run: Any) -> None:
     recorder = run.recorder
     where = run.notebook or run.program
     folder = os.path.dirname(where) if where else recorder.cwd if recorder else None
-    if recorder is None or not folder or not has_repository(folder):
+    if recorder is None or not folder or checkout_of(folder) is None:
         return
     limit = recorder.switch.value("max_patch_size") or PATCH_LIMIT
     what, _ = recorder.switch.now(run.explicit)

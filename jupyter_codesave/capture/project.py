@@ -6,6 +6,7 @@ import os
 import sys
 from functools import cache
 
+from ..model.checkout import checkout_of
 from .session import working_folder
 
 LARGEST = 16 << 20  # bytes of a program or module that is kept
@@ -19,15 +20,7 @@ def project_of(path: str | None) -> str:
 
 def project_root(folder: str) -> str:
     """Give the root of the git repository that `folder` lies in, else `folder` itself."""
-    home = os.path.expanduser("~")
-    above = folder
-    while True:
-        if os.path.exists(os.path.join(above, ".git")):
-            return above
-        parent = os.path.dirname(above)
-        if parent == above or above == home:
-            return folder
-        above = parent
+    return checkout_of(folder, os.path.expanduser("~")) or folder
 
 
 def program_path() -> str | None:

@@ -66,7 +66,7 @@ class Repository:
             ["git", "--no-optional-locks", *settings, *arguments],
             cwd=within or self.root,
             env=env,
-            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),  # type: ignore
+            input=given or b"",
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=_TIMEOUT,
@@ -114,14 +114,3 @@ def _drivers(config: dict[str, str]) -> set[str]:
 def _kept(variable: str) -> bool:
     """Tell whether it is the user's own way to configure git, not where some repository lies."""
     return variable.startswith("GIT_CONFIG_") or variable == "GIT_EXEC_PATH"
-
-
-def has_repository(folder: str) -> str | None:
-    """Give without starting git the folder, this or one above, that may be a repository's root."""
-    while True:
-        if os.path.exists(os.path.join(folder, ".git")):
-            return folder
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 from ..errors import CodeSaveError
-from ..settings import CONTROL_FILE, Setting, data_dir, renamed, resolve
+from ..settings import CONTROL_FILE, Setting, data_dir, decision, renamed, resolve
 from .session import process_started
 
 _NAME, _BLOCK = b'"codesave"', 1 << 20
@@ -69,10 +69,7 @@ class Switch:
         capture, automatic = self.settings["capture"], self.settings["automatic"]
         self.capture, self.automatic = capture.value, automatic.value
         self.syncs = self.settings["durability"].value == "cell"
-        if capture.value != "off" and not automatic.value:
-            self.decided_by = automatic.source
-        else:
-            self.decided_by = capture.source
+        self.decided_by = decision(self.settings)[1]
         self._heed(notebook)
 
     def _heed(self, notebook: str | None) -> None:

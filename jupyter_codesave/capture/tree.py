@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 
 from ..errors import UsageError
+from ..model.checkout import checkout_of
 from ..model.manifest import check_path
 from .files import Found
 from .ignored import Checkout, Rules, is_ignored, rules_of
-from .repository import has_repository
 
 PRUNED = frozenset(
     {
@@ -31,7 +31,7 @@ def walk(root: str, without: str | None = None) -> Iterator[Found | tuple[str, s
     out.
     """
     if os.path.isdir(root):
-        above = has_repository(root)
+        above = checkout_of(root)
         checkout = Checkout(above, root) if above is not None else None
         rules = checkout.rules if checkout is not None else []
         yield from _walk(root, "", checkout, rules, without)

@@ -8,22 +8,19 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CodeSaveError
+from ..model.moment import parsed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..ingest import Ingest
 
-
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
 _WHOLE = ("RUN", "SOURCE", "PATH")  # columns that are not cut where a terminal is narrow
 
 
@@ -121,7 +118,7 @@ def moment(iso: str | None) -> str:
     """Give a stored time in the reader's own time zone."""
     if not iso:
         return "-"
-    return f"{datetime.fromisoformat(iso.replace('Z', '+00:00')).astimezone():%Y-%m-%d %H:%M}"
+    return f"{parsed(iso).astimezone():%Y-%m-%d %H:%M}"
 
 
 def bytes_text(size: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import CodeSaveError, UsageError
 from ..journal.events import SUFFIX
-from ..settings import data_dir, read_control, resolve, write_control
+from ..settings import data_dir, decision, read_control, resolve, write_control
 from .output import add_json, bytes_text, opened, print_facts, print_json
 
 STARTUP = "50-jupyter_codesave.py"
@@ -45,7 +45,6 @@ def status(arguments: argparse.Namespace) -> None:
     """Show the recording state, and each setting with its source."""
     settings = resolve()
     capture, automatic = settings["capture"], settings["automatic"]
-    decides = automatic if not automatic.value and capture.value != "off" else capture
     with opened() as ingest:
         for path in ingest.journals.glob("*" + SUFFIX):  # a server may have them all in already
             with contextlib.suppress(CodeSaveError):
@@ -53,7 +52,7 @@ def status(arguments: argparse.Namespace) -> None:
         found = {
             "capture": capture.value,
             "automatic": automatic.value,
-            "decided_by": decides.source,
+            "decided_by": decision(settings)[1],
             "dir": str(data_dir()),
             "size": ingest.store.size(),
             "budget": ingest.store.budget(),

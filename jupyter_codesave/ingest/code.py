@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from ..errors import NotFoundError, UsageError
 from ..model.artifact import Version
 from ..model.digest import digest_of
 from ..model.manifest import EXECUTABLE, SYMLINK, Entry, check_path, collisions
+from ..model.moment import parsed
 from ..model.run import Run
 
 
@@ -35,7 +35,7 @@ def newest(versions: Iterable[Version]) -> Version:
 
 def run_title(run: Run) -> str:
     """Title a run so that a person knows it: `analysis.ipynb · Tue 14:02 · 37 cells`."""
-    moment = datetime.fromisoformat(run.started.replace("Z", "+00:00")).astimezone()
+    moment = parsed(run.started).astimezone()
     file = Path(run.notebook or run.program or run.name)
     name = [] if run.name in (file.name, file.stem) else [run.name]
     cells = f"{run.executions} cell" + ("" if run.executions == 1 else "s")

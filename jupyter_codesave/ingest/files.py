@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..errors import UsageError
 from ..journal.notebook import Fold, FoldedRun
 from ..model.digest import digest_stream, is_digest
 from ..model.manifest import FILE, MODES, Entry, check_path
+from ..model.moment import parsed
 from ..store import Store
 from .filter import blank_skipped, keep
 
@@ -141,7 +141,7 @@ def reread(store: Store, source: str, digest: str) -> bool:
 
 def timestamp(iso: str) -> float:
     """Give a stored time in seconds of the epoch."""
-    return datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp()
+    return parsed(iso).timestamp()
 
 
 def _left_behind(folded: FoldedRun) -> Iterator[tuple[str, Path]]:

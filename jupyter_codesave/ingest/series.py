@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..model.checkout import checkout_of
 from ..settings import read_control
 
 
@@ -12,24 +13,18 @@ def project_of(path: str | None) -> str:
     """Name the project: the git repository's folder, else the folder."""
     if path is None:
         return "default"
-    return os.path.basename(_git_root(path) or os.path.dirname(path)) or "default"
+    folder = os.path.dirname(path)
+    return os.path.basename(checkout_of(folder) or folder) or "default"
 
 
 def series_path(folder: Path, path: str) -> str:
     """Give a notebook's or program's path relative to its git root or a server's root."""
     if not os.path.isabs(path):
         return path
-    for root in (_git_root(path), *_server_roots(folder)):
+    for root in (checkout_of(os.path.dirname(path)), *_server_roots(folder)):
         if root and not (relative := os.path.relpath(path, root)).startswith(os.pardir):
             return relative.replace(os.sep, "/")
     return os.path.basename(path)
-
-
-def _git_root(path: str) -> str | None:
-    for folder in Path(path).parents:
-        if (folder / ".git").exists():
-            return str(folder)
-    return None
 
 
 def _server_roots(folder: Path) -> list[str]:

@@ -6,9 +6,9 @@ import contextlib
 import marshal
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from ..journal.reader import read
 from ..journal.tail import read_tail
 from ..model.artifact import CODE, SESSION_NOTEBOOK, is_name
 from ..model.manifest import FILE, Entry, Manifest
+from ..model.moment import spelled_ns
 from ..model.run import EndedBy, Run, State
 from ..settings import renamed
 from ..store import JournalState, Store
@@ -42,8 +43,7 @@ from .files import (
 )
 from .filter import keep
 from .liveness import is_alive
-from .series import project_of
-from .series import series_path as series_path
+from .series import project_of, series_path
 
 _FED = 16 << 20  # bytes of journal after which outputs are put away
 _SMALL = 64 << 10  # characters; outputs below this stay in memory while a session lives
@@ -80,7 +80,7 @@ class SessionIngest:
     def __init__(self, path: Path, store: Store, spool: LocalBlobs) -> None:
         self.path, self.store, self.spool = path, store, spool
         # unlinked at once: nothing of it is left, however this process ends
-        self._away = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115
+        self._away = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115 - lives as long as we
         self.fold = Fold(self._load)
         self.over = False
         self._tailed = False
@@ -225,7 +225,7 @@ class SessionIngest:
         standing.is_new, standing.done, standing.logged = False, ended, self.fold.offset
         if due:
             standing.counted = len(folded.keys)
-            standing.versioned = _now()
+            standing.versioned = time.time()
         return Change(run, action)
 
     def _standing(self, folded: FoldedRun) -> Standing:
@@ -355,7 +355,7 @@ class SessionIngest:
             if not self.over:
                 return "running", None, None, None
             end = self.fold.session_end
-            time = end["time"] if end else _last(self.fold.last_ns)
+            time = end["time"] if end else spelled_ns(self.fold.last_ns)
         if end is None and (asked := folded.fields.get("ending")):
             return "finished", asked, time, None  # killed, because it was busy
         if end is None:
@@ -368,7 +368,8 @@ class SessionIngest:
         """Tell whether a running run has gone on long enough for another version."""
         if standing.counted >= len(folded.keys):
             return False
-        return bool(_now() - standing.versioned >= self.store.settings["version_interval"].value)
+        interval: float = self.store.settings["version_interval"].value
+        return time.time() - standing.versioned >= interval
 
     def _state(self, sealed: str | None = None) -> JournalState:
         return JournalState(
@@ -419,12 +420,3 @@ def _weight(output: Output) -> int:
         return sum(map(len, text)) if isinstance(text, list) else len(text)
     data: Mapping[str, Any] = output.get("data") or {}
     return 200 + sum(len(value) if isinstance(value, str) else 2000 for value in data.values())
-
-
-def _now() -> float:
-    return datetime.now(timezone.utc).timestamp()
-
-
-def _last(time_ns: int) -> str:
-    moment = datetime.fromtimestamp(time_ns / 1e9, timezone.utc)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

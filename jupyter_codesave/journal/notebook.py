@@ -14,11 +14,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 from ..model.digest import digest_of
 from ..model.execution import Execution, Status
+from ..model.moment import parsed, spelled, spelled_ns
 from . import events
 from .reader import Lost, Record, decode_event
 from .tail import TailEntry, unrecorded
@@ -128,7 +129,7 @@ class Fold:
             handler = getattr(self, "_on_" + str(fields.get("event")).replace("-", "_"), None)
             if handler is not None:  # events of a newer minor version are passed over
                 try:
-                    handler(fields, _iso(item.time_ns))
+                    handler(fields, spelled_ns(item.time_ns))
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     self._gap(f"an event could not be understood: {error!r}")
 
@@ -593,20 +594,14 @@ def _json(frame: memoryview) -> dict[str, Any]:
     return found
 
 
-def _iso(time_ns: int) -> str:
-    moment = datetime.fromtimestamp(time_ns / 1e9, timezone.utc)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def _zulu(date: Any) -> str | None:
     """Give a message's date as the rest of the house writes times."""
     if not isinstance(date, str):
         return None
     try:
-        moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
+        moment = parsed(date)
     except ValueError:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    moment = moment.astimezone(timezone.utc)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return spelled(moment)

@@ -21,6 +21,7 @@ from ..settings import (
     Setting,
     StoreSettings,
     data_dir,
+    decision,
     note_rename,
     read_control,
     resolve,
@@ -99,11 +100,10 @@ class CodeSaveServer:
         capture, automatic = settings["capture"], settings["automatic"]
         if capture.value != "off":
             await asyncio.to_thread(self._probe)
-        deciding = automatic if automatic.value is False and capture.value != "off" else capture
         return {
             "capture": capture.value,
             "automatic": automatic.value,
-            "decided_by": deciding.source,
+            "decided_by": decision(settings)[1],
             "dir": str(self.folder),
             **json.loads(await self.reads.call("size")),
             "recording": list(self.follower.sessions.values()),

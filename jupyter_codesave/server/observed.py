@@ -21,7 +21,7 @@ from ..journal import events
 from ..journal.writer import Writer
 from ..model.digest import digest_of
 from ..model.run import new_id
-from ..settings import renamed, resolve
+from ..settings import decision, renamed, resolve
 
 if TYPE_CHECKING:
     from .extension import CodeSaveServer
@@ -140,10 +140,7 @@ class Observed:
         except CodeSaveError as error:
             self._codesave.app.log.warning("jupyter_codesave: not recording: %s", error)
             return "off", str(error)
-        capture, automatic = settings["capture"], settings["automatic"]
-        if capture.value != "off" and not automatic.value:
-            return "off", automatic.source
-        return str(capture.value), capture.source
+        return decision(settings)
 
     def _ready(self) -> bool:
         if self._writer is not None:

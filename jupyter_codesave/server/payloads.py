@@ -14,7 +14,7 @@ from ..diff.notebooks import Options, whole_cells
 from ..diff.trees import Files, Side, compare
 from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..ingest import Code, Ingest
-from ..ingest.session import series_path
+from ..ingest.series import series_path
 from ..journal.events import SUFFIX
 from ..model.reference import PathReference, parse_reference
 from ..model.run import Run

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import journals, runs, versions, whereabouts
+from ..model.moment import days_ago
 from . import reach, records
 from .forgetting import put_slimmed, slimmed
 
@@ -28,7 +28,7 @@ def enforce(store: Store) -> int:
     candidates = _candidates(store)
     with store.catalog.read() as tx:
         thin_already = runs.thinned(tx)
-    old = [run for run, started in candidates if days > 0 and started < _days_ago(days)]
+    old = [run for run, started in candidates if days > 0 and started < days_ago(days)]
     old = [run for run in old if run not in thin_already]
     for run_id in old:
         thin(store, run_id)
@@ -36,7 +36,7 @@ def enforce(store: Store) -> int:
     budget = store.budget()
     if budget is None or store.size() <= budget:
         return len(thinned)
-    left = [run for run, started in candidates if started < _days_ago(1)]
+    left = [run for run, started in candidates if started < days_ago(1)]
     while left and _named_size(store) > budget:
         count = max(len(left) // _SHARE, 1)
         for run_id in left[:count]:
@@ -89,11 +89,6 @@ def _candidates(store: Store) -> list[tuple[str, str]]:
             for run in runs.thick_ones(tx)
             if run.state != "running" and KEEP not in run.tags and run.id not in pinned
         ]
-
-
-def _days_ago(days: int) -> str:
-    moment = datetime.now(timezone.utc) - timedelta(days=days)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _named_size(store: Store) -> int:

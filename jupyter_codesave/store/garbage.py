@@ -11,7 +11,6 @@ import contextlib
 import shutil
 import time
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ..blobs.base import Blobs
@@ -21,6 +20,7 @@ from ..catalog import journals, runs, whereabouts
 from ..catalog.catalog import Transaction
 from ..catalog.whereabouts import Placed
 from ..errors import NotFoundError
+from ..model.moment import days_ago
 from . import reach, records
 from .spool import clear
 
@@ -51,9 +51,8 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     if store.shared:
         find_blobs(store)  # what other hosts wrote
     before = store.size()
-    long_ago = datetime.now(timezone.utc) - timedelta(days=DELETED_DAYS)
     with store.catalog.read() as tx:
-        expired = runs.deleted_before(tx, long_ago.strftime("%Y-%m-%dT%H:%M:%S"))
+        expired = runs.deleted_before(tx, days_ago(DELETED_DAYS))
     if expired:
         purge(store, runs=expired)
     thinned = enforce(store)
@@ -80,8 +79,7 @@ def is_due(store: Store) -> bool:
         return False
     with store.catalog.read() as tx:
         last = journals.fact(tx, _COLLECTED) or journals.fact(tx, MADE)
-    a_day_ago = datetime.now(timezone.utc) - timedelta(days=1)
-    return last is None or last < a_day_ago.strftime("%Y-%m-%dT%H:%M:%S")
+    return last is None or last < days_ago(1)
 
 
 def sweep(store: Store, cutoff: float | None, among: Iterable[str] | None = None) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from ..journal.notebook import Fold, dump_notebook
 from ..journal.reader import Lost, Record, read
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.digest import digest_of
+from ..model.moment import parsed
 
 if TYPE_CHECKING:
     from .store import Store
@@ -98,8 +98,7 @@ def _folded(path: Path, run_id: str, digest: str, created: str | None) -> bytes 
     """Fold a journal up to its end, or to a record shortly before `created`."""
     until = None
     if created is not None:
-        moment = datetime.fromisoformat(created.replace("Z", "+00:00"))
-        until = int(moment.timestamp() * 1e9)
+        until = int(parsed(created).timestamp() * 1e9)
     found = [each for each in read(path) if until is None or _time_of(each) <= until]
     # Which record was the last one read then, nobody wrote down: the newest ones are tried.
     certain = len(found) if until is None else max(len(found) - _TRIED, 0)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from ..model.artifact import is_name
 from ..model.digest import is_digest
+from ..model.moment import parsed
 
 _RUN_ID = re.compile(r"[0-9a-z]{1,32}")
 _SESSION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -39,7 +39,7 @@ def _time(value: Any) -> bool:
     if not _text(value) or len(value) > 40:
         return False
     try:
-        datetime.fromisoformat(value.replace("Z", "+00:00"))
+        parsed(value)
     except ValueError:
         return False
     return True

@@ -22,6 +22,7 @@ from ..model.artifact import SESSION_NOTEBOOK, Version
 from ..model.digest import digest_of, is_digest
 from ..model.execution import Execution
 from ..model.manifest import Manifest
+from ..model.moment import spelled
 from .contents import Contents
 from .plausible import is_plausible
 from .printed import printed
@@ -33,7 +34,7 @@ _LEDGER = "ledger"
 
 def now() -> str:
     """Give the time as records and versions tell it: ISO 8601 in UTC."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return spelled(datetime.now(timezone.utc))
 
 
 def of_run(tx: Transaction, run_id: str, revision: int) -> Record:
