@@ -210,8 +210,7 @@ class Api:
     def search(self, text: str, limit: int = 50) -> list[dict[str, Any]]:
         """Find a text in the sources of all executions: run, execution, source, started."""
         self._ingest.all()
-        page = self._store.search(text, limit=limit)
-        return [hit.summary() for hit in page.items]
+        return [hit.summary() for hit in self._store.newest_hits(text, limit)]
 
 
 def _download(code: Code, folder: str | Path, overwrite: bool) -> list[Path]:

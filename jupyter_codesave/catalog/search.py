@@ -2,7 +2,8 @@
 
 Texts are indexed folded (lower case, no blanks around operators: `lr = 3e-4` finds `lr=3e-4`), by
 the trigrams of FTS5 or pg_trgm. The index only proposes; a comparison of the folded texts decides.
-What is frequent, as a sample tells, is found sooner by walking from the newest execution on.
+What is frequent, as a sample tells, is found sooner by walking from the newest execution on; a
+page walks only so far: it may hold few hits, or none, and tell where to go on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .rows import Hit, Page
 LONGEST = 1000  # characters of a search
 PRINTED = 4096  # characters of an execution's printed output that are indexed
 _FEW = 3000  # executions that are cheaper sorted than walked
+_WALKED = 20_000  # executions that are walked for a page
 _BATCH = 200
 _RAREST = 4  # trigrams that are looked up
 _SAMPLE = 400  # texts that tell which those are
@@ -32,6 +34,7 @@ _BLANKS = re.compile(r"[ \t]+")
 _UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
 _spelled = schema.spell_words
 _texts, _executions, _runs = schema.texts, schema.executions, schema.runs
+_PLACE = (_executions.c.started, _executions.c.run, _executions.c.number)
 
 
 def fold(text: str) -> str:
@@ -102,23 +105,28 @@ def drop_unused_texts(tx: Transaction, among: Iterable[int]) -> None:
 
 
 def search(tx: Transaction, text: str, *, limit: int, cursor: str | None) -> Page[Hit]:
-    """Find the executions whose source or printed output holds `text`, newest first."""
+    """Find executions whose source or printed output holds `text`, newest first.
+
+    There may be more as long as the page has a `next`, however few hits it holds.
+    """
     needle = fold(text.strip())
     if not needle or len(text) > LONGEST:
         raise UsageError(
             f"search needs 1 to {LONGEST} characters, not {len(text)}; give a part of the code"
         )
     before = _position(cursor)
-    found = _few(tx, needle)
+    found, end = _few(tx, needle), None
     if found is None:
-        hits = _walk(tx, needle, before, limit + 1)
+        end = _end_of_walk(tx, before)
+        hits = _walk(tx, needle, before, end, limit + 1)
     else:
         if before:
             found = [each for each in found if each < before]
         hits = _read(tx, sorted(found, reverse=True)[: limit + 1])
-    last = hits[limit - 1] if len(hits) > limit else None
-    more = f"{last.started or ''}~{last.run}~{last.execution}" if last else None
-    return Page(tuple(hits[:limit]), more)
+    if len(hits) > limit:
+        last = hits[limit - 1]
+        end = (last.started or "", last.run, last.execution)
+    return Page(tuple(hits[:limit]), "~".join(map(str, end)) if end else None)
 
 
 _Position = tuple[str, str, int]
@@ -195,7 +203,23 @@ def _read(tx: Transaction, positions: list[_Position]) -> list[Hit]:
     return [Hit(run, n, rows[run, n][3], rows[run, n][2] or None) for run, n in keys]
 
 
-def _walk(tx: Transaction, needle: str, before: _Position | None, limit: int) -> list[Hit]:
+def _end_of_walk(tx: Transaction, before: _Position | None) -> _Position | None:
+    """Give the last execution that is walked for a page; None when all that are left are."""
+    query = sa.select(*_PLACE)
+    if before:
+        query = query.where(sa.tuple_(*_PLACE) < before)
+    query = query.order_by(*(column.desc() for column in _PLACE)).offset(_WALKED - 1).limit(1)
+    row = tx.execute(query).first()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def _walk(
+    tx: Transaction,
+    needle: str,
+    before: _Position | None,
+    end: _Position | None,
+    limit: int,
+) -> list[Hit]:
     """Walk from the newest execution on until the page is full: matches are many."""
     printed = _texts.alias("printed")
     query = (
@@ -209,13 +233,10 @@ def _walk(tx: Transaction, needle: str, before: _Position | None, limit: int) ->
         )
     )
     if before:
-        here = sa.tuple_(_executions.c.started, _executions.c.run, _executions.c.number)
-        query = query.where(here < before)
-    query = query.order_by(
-        _executions.c.started.desc(),
-        _executions.c.run.desc(),
-        _executions.c.number.desc(),
-    ).limit(limit)
+        query = query.where(sa.tuple_(*_PLACE) < before)
+    if end:
+        query = query.where(sa.tuple_(*_PLACE) >= end)
+    query = query.order_by(*(column.desc() for column in _PLACE)).limit(limit)
     tx.walk()
     return [Hit(row[0], row[1], row[3], row[2] or None) for row in tx.execute(query)]
 

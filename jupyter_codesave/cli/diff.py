@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..capture.repository import Repository
 from ..errors import CodeSaveError, NotFoundError
 from .output import add_json, console, moment, opened, print_json, print_table
 
@@ -122,18 +124,20 @@ def _side(ingest: Ingest, reference: str, files: Sequence[str]) -> Side:
 
 def _at_revision(revision: str, file: str) -> bytes | None:
     """Read a file as git has it at a revision; None if there is no git or no such revision."""
-    folder, name = os.path.split(os.path.abspath(file))
-    git = ["git", "-C", folder]
-    verify = ["rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"]
+    path = Path(os.path.abspath(file))
+    verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}")
     try:
-        commit = subprocess.run([*git, *verify], capture_output=True, check=True, text=True).stdout
-    except (OSError, ValueError, subprocess.CalledProcessError):
+        repository = Repository(path.parent)
+        commit = repository.word(*verify)
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    show = ["cat-file", "blob", f"{commit.strip()}:./{name}"]
-    found = subprocess.run([*git, *show], capture_output=True, check=False)
-    if found.returncode:
-        raise NotFoundError(f"{file} is not in git at {revision}; name a revision that has it")
-    return found.stdout
+    if commit is None:
+        return None
+    try:
+        return repository.git("cat-file", "blob", f"{commit}:./{path.name}", within=path.parent)
+    except subprocess.CalledProcessError:
+        reason = f"{file} is not in git at {revision}; name a revision that has it"
+        raise NotFoundError(reason) from None
 
 
 def references(base: str | None, head: str | None) -> tuple[str, str]:
@@ -151,8 +155,8 @@ def references(base: str | None, head: str | None) -> tuple[str, str]:
 def search(arguments: argparse.Namespace) -> None:
     """Find a text in executed sources."""
     with opened() as ingest:
-        page = ingest.store.search(arguments.text, limit=max(arguments.limit, 1))
-    rows: list[dict[str, Any]] = [hit.summary() for hit in page.items]
+        hits = ingest.store.newest_hits(arguments.text, max(arguments.limit, 1))
+    rows: list[dict[str, Any]] = [hit.summary() for hit in hits]
     if arguments.json:
         print_json(rows)
         return

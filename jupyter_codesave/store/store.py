@@ -355,9 +355,21 @@ class Store:
         return Manifest.load(self.get(digest))
 
     def search(self, text: str, *, limit: int = 50, cursor: str | None = None) -> Page[Hit]:
-        """Find executions whose source or printed output holds `text`, newest first."""
+        """Find executions whose source or printed output holds `text`, a page, newest first.
+
+        A page looks at so much only that it is quick: it may hold few hits and a `next`.
+        """
         with self.catalog.read() as tx:
             return search.search(tx, text, limit=max(limit, 1), cursor=cursor)
+
+    def newest_hits(self, text: str, limit: int) -> list[Hit]:
+        """Find the newest executions that hold `text`, however far back they are."""
+        page = self.search(text, limit=limit)
+        hits = list(page.items)
+        while page.next and len(hits) < limit:
+            page = self.search(text, limit=limit - len(hits), cursor=page.next)
+            hits += page.items
+        return hits
 
     # -- care -----------------------------------------------------------------------------------
 

@@ -267,9 +267,7 @@ def versions(folder: Path, given: Path | None) -> list[Row]:
         wrote = []
         for data in made:
             entries = {SESSION_NOTEBOOK: Entry(store.put(data), len(data))}
-            wrote.append(
-                seconds(lambda e=entries: store.write(commit={"art": Manifest(e)}))  # type: ignore[misc]
-            )
+            wrote.append(seconds(lambda e=entries: store.write(commit={"art": Manifest(e)})))
         taken = sum(p.stat().st_size for p in (store.folder / "blobs").rglob("*") if p.is_file())
 
     def read(store: Store, number: int) -> None:
@@ -289,7 +287,7 @@ def versions(folder: Path, given: Path | None) -> list[Row]:
                 == made[number]
                 or given
             )
-        reads = [best(lambda n=n: read(store, n)) for n in range(0, last + 1, 7)]  # type: ignore[misc]
+        reads = [best(lambda n=n: read(store, n)) for n in range(0, last + 1, 7)]
     return [
         (f"{len(made)} versions of a notebook, raw copies, MB", f"{raw / 1e6:.1f}", ""),
         ("what git packs them to, MB", f"{packed / 1e6:.2f}", ""),
@@ -490,7 +488,7 @@ def fill(store: Store, count: int) -> None:
                     id=f"r{number:09}",
                     started=started,
                     project=f"project{number // 10 % 50}",
-                    notebook=f"/work/{number // 10 % 300}/book.ipynb",
+                    notebook=f"/home/ann/{number // 10 % 300}/book.ipynb",
                 )
                 runs.put(tx, run, None)
                 for n in range(1, 11):
@@ -517,12 +515,12 @@ def measured(store: Store, name: str) -> list[Row]:
         "newest": lambda: store.runs(limit=50),
         "a later page": lambda: store.runs(limit=50, cursor=deep),
         "of a project": lambda: store.runs(limit=50, project="project7"),
-        "of a notebook": lambda: store.runs(limit=50, notebook="/work/77/book.ipynb"),
+        "of a notebook": lambda: store.runs(limit=50, notebook="/home/ann/77/book.ipynb"),
         "of a name's end": lambda: store.runs(limit=50, notebook="77/book.ipynb"),
         "with q": lambda: store.runs(limit=50, q="project7"),
     }
     searches = {
-        text: lambda text=text: store.search(text, limit=50)  # type: ignore[misc]
+        text: lambda text=text: store.search(text, limit=50)
         for text in (
             "needle_in_haystack",
             "lr=3e-4",
@@ -535,6 +533,7 @@ def measured(store: Store, name: str) -> list[Row]:
             "absent_everywhere",
             "absent_lr=3e-4, step=1",
             "Ω",
+            "qz",
         )
     }
     found = [(f"{name}: list {what}", work, "≤ 20") for what, work in listings.items()]

@@ -46,7 +46,7 @@ def fill(catalog: Catalog, sources: list[str], run: str = "arun") -> None:
 
 def find(catalog: Catalog, text: str, **options: object) -> list[int]:
     with catalog.read() as tx:
-        page = search.search(tx, text, **{"limit": 1000, "cursor": None, **options})  # type: ignore[arg-type]
+        page = search.search(tx, text, **{"limit": 1000, "cursor": None, **options})
     return [hit.execution for hit in page.items]
 
 
@@ -108,11 +108,12 @@ def test_what_was_forgotten_is_not_found(catalog: Catalog) -> None:
         assert tx.connection.exec_driver_sql("SELECT count(*) FROM texts").scalar() == 1
 
 
-@pytest.mark.parametrize("few", [3000, 5])
+@pytest.mark.parametrize(("few", "walked"), [(3000, 20_000), (5, 20_000), (5, 4), (5, 30)])
 def test_pages_follow_each_other_without_gap_or_repetition(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, few: int
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, few: int, walked: int
 ) -> None:
     monkeypatch.setattr(search, "_FEW", few)
+    monkeypatch.setattr(search, "_WALKED", walked)
     monkeypatch.setattr(search, "_sample", lambda tx: [])
     fill(catalog, [f"call({n}, common)" if n % 3 else "other" for n in range(100)])
     fill(catalog, [f"again({n}, common)" for n in range(50)], "brun")
@@ -127,6 +128,20 @@ def test_pages_follow_each_other_without_gap_or_repetition(
             break
     assert len(found) == len({(hit.run, hit.execution) for hit in found}) == 66 + 50
     assert [hit.started for hit in found] == sorted((hit.started for hit in found), reverse=True)
+
+
+def test_a_page_for_what_is_nowhere_walks_only_so_far(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_WALKED", 10)
+    fill(catalog, ["qz" if n == 0 else f"a{n}" for n in range(25)])
+    cursor, pages = None, []
+    while not pages or cursor is not None:
+        with catalog.read() as tx:
+            page = search.search(tx, "qz", limit=5, cursor=cursor)
+        pages.append([hit.execution for hit in page.items])
+        cursor = page.next
+    assert pages == [[], [], [1]]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 1001])
