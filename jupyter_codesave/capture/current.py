@@ -45,12 +45,12 @@ def init(
     given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
     if (rank := worker()) is not None:
         return _not_recorded(rank, given)
+    said = settings if isinstance(settings, Settings) else Settings(**settings or {})
     if "disabled" in (mode, mode is None and os.environ.get("WANDB_MODE")):
-        settings = {**_values(settings), "capture": "off"}
+        said = Settings(**said.values | {"capture": "off"})
     recorder = _recorder()
     before = recorder.switch.explicit
-    said = Settings(**settings) if isinstance(settings, Mapping) else settings
-    recorder.switch.explicit = dict(said.values) if said is not None else {}
+    recorder.switch.explicit = dict(said.values)
     recorder.switch.look(recorder.notebook())
     if recorder.switch.error:
         from ..errors import SettingsError
@@ -66,7 +66,7 @@ def init(
         recorder.reconsider()
         return _not_recorded(f"off, decided by {decided_by}", given)
     if not recorder.ready():
-        failure = recorder.session.journal.failure or "there is no journal"
+        failure = _no_journal(recorder)
         warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
         return _not_recorded(failure, given)
     recorder.settle_idle()
@@ -87,11 +87,11 @@ def init(
     return run
 
 
-def _values(settings: Settings | Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return settings.values if isinstance(settings, Settings) else settings or {}
+def _no_journal(recorder: Recorder) -> str:
+    return recorder.session.journal.failure or "there is no journal"
 
 
-def _not_recorded(reason: str | None, given: dict[str, Any]) -> Run:
+def _not_recorded(reason: str, given: dict[str, Any]) -> Run:
     """Give a run of which nothing is kept: the program goes on as with any other."""
     global _unrecorded
     _unrecorded = Run(None, explicit=True, reason=reason, **given)
@@ -127,7 +127,7 @@ def needed_run() -> Run:
         reason = recorder.switch.error or f"off, decided by {decided_by}"
         return Run(None, explicit=False, reason=reason)
     if not recorder.ready():
-        return Run(None, explicit=False, reason=recorder.session.journal.failure)
+        return Run(None, explicit=False, reason=_no_journal(recorder))
     return begin_automatic(recorder)
 
 

@@ -56,7 +56,7 @@ class Checkout:
     def __init__(self, root: str, start: str, above: Checkout | None = None) -> None:
         self._root = root
         self._start = start
-        self._excludes: str | None = above._excludes if above is not None else _excludes_file(root)
+        self._excludes: str | None = above._excludes if above is not None else self._own_excludes()
         own = rules_of(root, _exclude_file(root))
         self.rules = [*rules_of(root, self._excludes), *own] if self._excludes else own
         if start != root:
@@ -68,10 +68,27 @@ class Checkout:
             self.rules = [rules.without(start, ignored) for rules in self.rules]
 
     @cached_property
+    def _repository(self) -> Repository | None:
+        try:
+            return Repository(Path(self._root))
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+    def _own_excludes(self) -> str | None:
+        """Find the user's own rules, `core.excludesFile`."""
+        file = self._repository.config.get("core.excludesfile") if self._repository else None
+        if file is None:
+            home = os.environ.get("XDG_CONFIG_HOME") or os.path.join("~", ".config")
+            file = os.path.join(home, "git", "ignore")
+        return os.path.join(self._root, os.path.expanduser(file)) if file else None
+
+    @cached_property
     def tracked(self) -> frozenset[str]:
         """The files that rules ignore and git has all the same, and the folders they are in."""
+        if self._repository is None:
+            return frozenset()
         try:
-            listed = Repository(Path(self._start)).git(
+            listed = self._repository.git(
                 *("ls-files", "-c", "-i", "--exclude-standard", "-z"), within=Path(self._start)
             )
         except (OSError, subprocess.SubprocessError):
@@ -105,18 +122,6 @@ def rules_of(folder: str, file: str) -> list[Rules]:
     # pathspec has `a/**` match the folder `a/`, too; git only what is in it.
     lines = [f"{line}/*" if line.endswith("/**") else line for line in lines]
     return [Rules(folder, lines)] if lines else []
-
-
-def _excludes_file(root: str) -> str | None:
-    """Find the user's own rules, `core.excludesFile`."""
-    try:
-        file = Repository(Path(root)).config.get("core.excludesfile")
-    except (OSError, subprocess.SubprocessError):
-        file = None
-    if file is None:
-        home = os.environ.get("XDG_CONFIG_HOME") or os.path.join("~", ".config")
-        file = os.path.join(home, "git", "ignore")
-    return os.path.join(root, os.path.expanduser(file)) if file else None
 
 
 def _exclude_file(root: str) -> str:

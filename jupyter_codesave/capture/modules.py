@@ -82,7 +82,8 @@ class Modules:
                     with open(file, "rb") as source:
                         data = source.read()
                 entries[path] = Entry(recorder.spool.put(data), len(data), mode)
-                _loaded[file] = entries[path]
+                if recorder.kind == "script":
+                    _loaded[file] = entries[path]
             except (OSError, CodeSaveError) as error:
                 reason = str(getattr(error, "strerror", None) or error)
                 recorder.event("file-missing", run=self._run.id, path=path, reason=reason)

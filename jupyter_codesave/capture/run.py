@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Run:
     """One tracked period of this session.
 
-    `state` is running, finished or crashed, or off: nothing is recorded, and `reason` says why.
+    `state` is running, finished or crashed, or off: nothing is recorded. `reason` says why.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Run:
         self._recorder = recorder
         self.id = new_id()
         self.explicit = explicit
-        self.reason = reason
+        self._reason = reason
         self.state = "off" if reason else "running"
         self.over = False
         self.notebook = recorder.notebook() if recorder else None
@@ -55,7 +55,6 @@ class Run:
         self.saver: Any = None
         self.modules: Any = None
         self._error: str | None = None
-        self._ending: dict[str, Any] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -74,6 +73,13 @@ class Run:
 
         folder = self._recorder.switch.folder if self._recorder else data_dir()
         return str(folder / "runs" / self.id)
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is recorded with this run, or not any more; None while it is."""
+        if self._recorder is not None and not self._recorder.is_here:
+            return "this is a forked child; its parent has the run"
+        return self._reason or (None if self.state == "running" else f"the run is {self.state}")
 
     def save(
         self,
@@ -138,11 +144,9 @@ class Run:
     @property
     def recorder(self) -> Recorder | None:
         """Where it is recorded; None for a run that is off, and in a forked child."""
-        recorder = self._recorder
-        if recorder is not None and not recorder.is_here:
-            self.reason = "this is a forked child; its parent has the run"
+        if self.state == "off" or self._recorder is None or not self._recorder.is_here:
             return None
-        return recorder if self.state != "off" else None
+        return self._recorder
 
     def begin(self, adopts: str | None = None) -> None:
         """Tell the journal, and have git, packages and modules looked at."""

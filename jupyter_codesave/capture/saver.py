@@ -51,8 +51,8 @@ def save(
         )
         return []
     recorder = run.recorder
-    if (why := _refuses(run)) or recorder is None:
-        warnings.warn(f"nothing is saved: {why}", stacklevel=3)
+    if run.reason or recorder is None:
+        warnings.warn(f"nothing is saved: {run.reason}", stacklevel=3)
         return []
     own = os.path.realpath(recorder.switch.folder)
     kept, tops, found, missing = _look_up(named, follow_links, own)
@@ -120,7 +120,7 @@ class Saver:
         sidecar = self._sidecar
         if sidecar is None:
             return
-        recorder = self._run.recorder or self._run._recorder
+        recorder = self._run._recorder
         if recorder is not None and sidecar.scan in recorder.cell_ended:
             recorder.cell_ended.remove(sidecar.scan)
         if not sidecar.settle(self._run.id, timeout) and exiting:
@@ -195,16 +195,6 @@ def _above(path: str) -> Iterator[str]:
     """Yield the folders that a path lies in, the nearest first."""
     while path := path.rpartition("/")[0]:
         yield path
-
-
-def _refuses(run: Run) -> str | None:
-    """Say why a run takes no files; None when it does."""
-    recorder = run._recorder
-    if recorder is not None and recorder.pid != os.getpid():
-        return "this is a forked child; its parent has the run"
-    if run.state == "running":
-        return None
-    return run.reason or f"the run is {run.state}"
 
 
 def _link(run: Run, named: Named) -> str:

@@ -6,7 +6,6 @@ import atexit
 import builtins
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -75,14 +74,13 @@ class _Script:
 
     def _note_failure(self, kind: Any, error: Any, trace: Any) -> None:
         self._last = error
-        lines = traceback.format_exception(kind, error, trace)
         told = told_of(kind, error, trace, self.recorder)
         self.end = {"ended_by": "error", "exit_code": 1, "error": told}
         self.console.output(
             output_type="error",
             ename=kind.__name__,
             evalue=str(error),
-            traceback="".join(lines).splitlines(),
+            traceback=told.splitlines(),
         )
 
     def _exiting(self, code: Any = None) -> Any:

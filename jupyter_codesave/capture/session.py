@@ -96,15 +96,6 @@ def scheduler_job() -> str | None:
     return next((os.environ[name] for name in _JOB_IDS if os.environ.get(name)), None)
 
 
-def without_password(url: str) -> str:
-    """Remove user and password from a URL; anything else comes back as it is."""
-    scheme, mark, rest = url.partition("://")
-    if not mark or "@" not in rest.split("/", 1)[0]:
-        return url
-    authority, slash, path = rest.partition("/")
-    return scheme + mark + authority.rpartition("@")[2] + slash + path
-
-
 def process_started() -> float | None:
     """Give when this process started, in seconds of the epoch, as psutil tells it."""
     try:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .chains import Link, heaviest_chain
-from .likeness import Cells, likeness, numbering, worth_comparing
+from .likeness import Cells, Numbers, likeness, worth_comparing
 from .normalize import Json
-from .sequences import Work, matching_blocks
+from .sequences import Block, Gap, Work, gaps, joined, matching_blocks, runs
 
 ALIKE = 0.25  # likeness from which two cells in a gap are the same cell, edited
 ALIKE_AMONG_FEW = 0.2  # the same in a gap of so few that place says something: FEW pairs at most
@@ -29,53 +30,52 @@ REPEATS = 64  # pairs of equal cells up to which all are candidates
 
 @dataclass(frozen=True)
 class Alignment:
-    """Increasing pairs of indices, and pairs out of order; no index is in two pairs."""
+    """Blocks of cells that answer each other in order, and pairs out of order; none twice."""
 
-    pairs: list[tuple[int, int]]
+    blocks: list[Block]
     moves: list[tuple[int, int]]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The pairs in order, one by one."""
+        return [(i + k, j + k) for i, j, n in self.blocks for k in range(n)]
 
 
 def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     """Pair the cells of two notebooks in normal form; the same notebooks always pair the same."""
-    numbers = numbering()
+    n, m = len(base), len(head)
+    numbers = Numbers()
     sides = _Sides(Cells(base, numbers), Cells(head, numbers), work)
-    low, top_a, top_b = 0, len(base), len(head)
-    shorter = min(top_a, top_b)
+    low, tail, shorter = 0, 0, min(n, m)
     while low < shorter and sides.same(low, low):
         low += 1
-    while min(top_a, top_b) > low and sides.same(top_a - 1, top_b - 1):
-        top_a -= 1
-        top_b -= 1
-    pairs = [(i, i) for i in range(low)]
-    if low < top_a and low < top_b:
-        chain = heaviest_chain(sides.candidates(range(low, top_a), range(low, top_b)))
-        for rows, columns in _between(chain, range(low, top_a), range(low, top_b)):
-            pairs += sides.repeated(rows, columns)
-        pairs += chain
-        pairs.sort()
-    pairs += zip(range(top_a, len(base)), range(top_b, len(head)), strict=True)
-    moves = sides.moved(pairs)
+    while tail < shorter - low and sides.same(n - 1 - tail, m - 1 - tail):
+        tail += 1
+    chain = sides.chain(range(low, n - tail), range(low, m - tail))
+    blocks = joined([(0, 0, low), *chain, (n - tail, m - tail, tail)])
+    blocks += [again for gap in gaps(blocks, n, m) for again in sides.repeated(*gap)]
+    blocks.sort()
+    moves = sides.moved(list(gaps(blocks, n, m)))
     rows_moved, columns_moved = {i for i, _ in moves}, {j for _, j in moves}
-    alike = []
-    for rows, columns in _between(pairs, range(len(base)), range(len(head))):
-        alike += sides.by_likeness(
-            [i for i in rows if i not in rows_moved],
-            [j for j in columns if j not in columns_moved],
+    blocks += [
+        (i, j, 1)
+        for start, stop, head_start, head_stop in gaps(blocks, n, m)
+        for i, j in sides.by_likeness(
+            [i for i in range(start, stop) if i not in rows_moved],
+            [j for j in range(head_start, head_stop) if j not in columns_moved],
         )
-    pairs = sorted(pairs + alike)
-    moves += sides.moved_and_edited(pairs + moves)
-    return Alignment(pairs, sorted(moves, key=lambda pair: pair[1]))
+    ]
+    blocks = joined(sorted(blocks))
+    moves += sides.moved_and_edited(list(gaps(blocks, n, m)), moves)
+    return Alignment(blocks, sorted(moves, key=lambda pair: pair[1]))
 
 
-def _between(
-    pairs: Sequence[tuple[int, int]], rows: range, columns: range
-) -> Iterator[tuple[range, range]]:
-    """The gaps between increasing pairs that have cells on both sides."""
-    i, j = rows.start, columns.start
-    for p, q in [*pairs, (rows.stop, columns.stop)]:
-        if i < p and j < q:
-            yield range(i, p), range(j, q)
-        i, j = p + 1, q + 1
+def _left(between: Sequence[Gap]) -> tuple[set[int], set[int]]:
+    """The cells of either side that lie in gaps."""
+    return (
+        {i for start, stop, _, _ in between for i in range(start, stop)},
+        {j for _, _, start, stop in between for j in range(start, stop)},
+    )
 
 
 class _Sides:
@@ -108,48 +108,59 @@ class _Sides:
         name = self.b.ids[j]
         return None if name is None else self.a.index.get(name)
 
-    def candidates(self, rows: range, columns: range) -> list[Link]:
-        """Pairs of equal sources or ids; a rerun of a repeated cell weighs less than the same."""
+    def chain(self, rows: range, columns: range) -> list[Block]:
+        """The heaviest chain of pairs of equal sources or ids; mostly they all are one chain."""
+        blocks = runs(self.candidates(rows, columns))
+        if all(p[0] + p[2] <= q[0] and p[1] + p[2] <= q[1] for p, q in pairwise(blocks)):
+            return blocks
+        pairs = ((i + k, j + k) for i, j, n in blocks for k in range(n))
+        return runs(heaviest_chain(Link(i, j, self.weight(i, j)) for i, j in pairs))
+
+    def candidates(self, rows: range, columns: range) -> Iterator[tuple[int, int]]:
+        """Pairs of equal sources or ids, in the order of head."""
         a, b = self.a, self.b
-        by_key: dict[int, list[int]] = defaultdict(list)
-        for i in rows:
-            by_key[a.keys[i]].append(i)
-        links = []
+        last = dict(zip(a.keys[rows.start : rows.stop], rows, strict=True))
+        several: dict[int, list[int]] = defaultdict(list)
+        if len(last) < len(rows):
+            for i in rows:
+                if a.keys[i] in several or last[a.keys[i]] != i:
+                    several[a.keys[i]].append(i)
         for j in columns:
-            same_id = self.with_id_of(j)
+            key, same_id = b.keys[j], self.with_id_of(j)
             if same_id is not None and same_id not in rows:
                 same_id = None
-            equal = by_key.get(b.keys[j], ())
-            if len(equal) * b.count[b.keys[j]] <= REPEATS:
-                for i in equal:
-                    weight = 2 * a.mass(i)
-                    if i == same_id:
-                        weight += 1
-                    elif len(equal) > 1 and a.cells[i].get("outputs") != b.cells[j].get("outputs"):
-                        weight -= 0.5
-                    links.append(Link(i, j, weight))
-            elif same_id is not None and a.keys[same_id] == b.keys[j]:
-                links.append(Link(same_id, j, 2 * a.mass(same_id) + 1))
-            if len(equal) == 1 == b.count[b.keys[j]] and b.sizes[j] >= TELLING:
-                continue  # the same text in one place on either side says more than an id
+            i = last.get(key)
+            if i is not None:
+                equal = several.get(key, (i,))
+                if len(equal) * b.count[key] <= REPEATS:
+                    for i in equal:
+                        yield i, j
+                elif same_id is not None and a.keys[same_id] == key:
+                    yield same_id, j
+                if len(equal) == 1 == b.count[key] and len(b.cells[j]["source"]) >= TELLING:
+                    continue  # the same text in one place on either side says more than an id
             if (
                 same_id is not None
-                and a.keys[same_id] != b.keys[j]
-                and a.types[same_id] == b.types[j]
+                and a.keys[same_id] != key
+                and a.cell_type(same_id) == b.cell_type(j)
             ):
-                alike = self.likeness(same_id, j)
-                mass = min(a.mass(same_id), b.mass(j))
-                links.append(Link(same_id, j, 0.5 + 2 * alike * mass))
-        return links
+                yield same_id, j
 
-    def repeated(self, rows: range, columns: range) -> list[tuple[int, int]]:
-        """Pairs of equal cells within a gap: those that repeat so often that order decides."""
-        keys = self.a.keys[rows.start : rows.stop], self.b.keys[columns.start : columns.stop]
-        return [
-            (rows.start + i + k, columns.start + j + k)
-            for i, j, n in matching_blocks(*keys, self.work)
-            for k in range(n)
-        ]
+    def weight(self, i: int, j: int) -> float:
+        """What a candidate weighs; a rerun of a repeated cell weighs less than the same."""
+        a, b = self.a, self.b
+        if a.keys[i] != b.keys[j]:
+            return 0.5 + 2 * self.likeness(i, j) * min(a.mass(i), b.mass(j))
+        weight = 2 * a.mass(i)
+        if i == self.with_id_of(j):
+            return weight + 1
+        again = a.count[a.keys[i]] > 1 and a.cells[i].get("outputs") != b.cells[j].get("outputs")
+        return weight - 0.5 if again else weight
+
+    def repeated(self, start: int, stop: int, head_start: int, head_stop: int) -> list[Block]:
+        """Equal cells within a gap: those that repeat so often that order decides."""
+        keys = self.a.keys[start:stop], self.b.keys[head_start:head_stop]
+        return [(start + i, head_start + j, n) for i, j, n in matching_blocks(*keys, self.work)]
 
     def by_likeness(self, rows: Sequence[int], columns: Sequence[int]) -> list[tuple[int, int]]:
         """Pairs of a gap without equal cells; the fewer cells, the less they must be alike."""
@@ -173,7 +184,7 @@ class _Sides:
     def was_filled(self, i: int, j: int) -> bool:
         """An empty cell and the one in its place: it was filled, or emptied."""
         a, b = self.a, self.b
-        if a.types[i] != b.types[j] or self.differ_by_id(i, j):
+        if a.cell_type(i) != b.cell_type(j) or self.differ_by_id(i, j):
             return False
         return not (a.cells[i]["source"].strip() and b.cells[j]["source"].strip())
 
@@ -182,15 +193,10 @@ class _Sides:
         old, new = self.a.ids[i], self.b.ids[j]
         return self.ids_kept and old is not None and new is not None and old != new
 
-    def left(self, pairs: Sequence[tuple[int, int]]) -> tuple[set[int], set[int]]:
-        """The cells of either side that are in no pair."""
-        left = set(range(len(self.a.cells))).difference(i for i, _ in pairs)
-        return left, set(range(len(self.b.cells))).difference(j for _, j in pairs)
-
-    def moved(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def moved(self, between: Sequence[Gap]) -> list[tuple[int, int]]:
         """Cells out of order that have the same source, or the same id and a source alike."""
         a, b = self.a, self.b
-        left, right = self.left(pairs)
+        left, right = _left(between)
         moves: list[tuple[int, int]] = []
         if not left or not right:
             return moves
@@ -220,9 +226,13 @@ class _Sides:
                 take(same_id, j)
         return moves
 
-    def moved_and_edited(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def moved_and_edited(
+        self, between: Sequence[Gap], moved: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
         """Cells out of order that are nearly the same, the most alike first."""
-        left, right = self.left(pairs)
+        left, right = _left(between)
+        left.difference_update(i for i, _ in moved)
+        right.difference_update(j for _, j in moved)
         if not left or not right:
             return []
         scored = []

@@ -22,13 +22,12 @@ NEAREST = 6  # cells of base that each cell of a larger gap is compared with
 COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
 
 
-TYPES = {"code": 0, "markdown": 1, "raw": 2}
-Numbers = dict[str, dict[str, int]]  # by type and source
+class Numbers:
+    """A number for each different source of a type, from 0: the same on two sides."""
 
-
-def numbering() -> Numbers:
-    """An empty numbering of sources, to be shared by two sides."""
-    return {cell_type: {} for cell_type in TYPES}
+    def __init__(self) -> None:
+        self.by_type: dict[str, dict[str, int]] = {"code": {}, "markdown": {}, "raw": {}}
+        self.total = 0
 
 
 class Cells:
@@ -36,25 +35,31 @@ class Cells:
 
     def __init__(self, cells: Sequence[Json], numbers: Numbers) -> None:
         self.cells = cells
-        self.types: list[str] = []
         self.keys: list[int] = []  # equal where type and source are
         self.ids: list[str | None] = []  # None where normalizing gave the id
-        self.sizes: list[int] = []
+        by_type, total = numbers.by_type, numbers.total
         for cell in cells:  # each cell is looked at once: memory is slower than all the rest
-            cell_type, source, name = cell["cell_type"], cell["source"], cell["id"]
-            self.types.append(cell_type)
-            of_type = numbers[cell_type]
-            # Four apart, and each type begins elsewhere: no two types share a number.
-            self.keys.append(of_type.setdefault(source, 4 * len(of_type) + TYPES[cell_type]))
+            name = cell["id"]
+            key = by_type[cell["cell_type"]].setdefault(cell["source"], total)
+            if key == total:
+                total += 1
+            self.keys.append(key)
             self.ids.append(None if len(name) >= 16 and DERIVED_ID.match(name) else name)
-            self.sizes.append(len(source))
+        numbers.total = total
+        self.count = [0] * total
+        for key in self.keys:
+            self.count[key] += 1
         self.index = {name: n for n, name in enumerate(self.ids) if name is not None}
-        self.count = Counter(self.keys)
         self._words: dict[int, list[str]] = {}
         self._kinds: dict[int, frozenset[str]] = {}
         self._weights: dict[int, float] = {}
         self._bags: dict[int, Counter[str]] = {}
         self._lines: dict[int, frozenset[str]] = {}
+
+    def cell_type(self, index: int) -> str:
+        """Code, markdown or raw."""
+        cell_type: str = self.cells[index]["cell_type"]
+        return cell_type
 
     def words(self, index: int) -> list[str]:
         """The words and signs of a cell, without spaces."""
@@ -95,11 +100,11 @@ class Cells:
 
     def size(self, index: int) -> int:
         """How many characters of a cell are looked at."""
-        return min(self.sizes[index], LONGEST)
+        return min(len(self.cells[index]["source"]), LONGEST)
 
     def mass(self, index: int) -> float:
         """How much a pairing of this cell weighs: 1 for an empty one, 11 for a long one."""
-        return 1.0 + min(self.sizes[index], 400) / 40.0
+        return 1.0 + min(len(self.cells[index]["source"]), 400) / 40.0
 
 
 def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
@@ -108,7 +113,7 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
     The words and signs in their order; the different words by their lengths, for long ones are
     rarer; and whole lines, so that one long new line does not hide three that stayed.
     """
-    if a.types[i] != b.types[j]:
+    if a.cell_type(i) != b.cell_type(j):
         return 0.0
     if not work.spend(COMPARING + (a.size(i) + b.size(j)) // 8):
         return 0.0

@@ -16,7 +16,7 @@ from .noise import NOTEBOOK_METADATA, visible_metadata
 from .normalize import Json
 from .outputs import diff_mappings, diff_outputs
 from .pause import without_collecting
-from .sequences import Work
+from .sequences import Block, Work, runs
 from .text import Op, diff_lines, replaced
 from .view import View
 
@@ -96,7 +96,7 @@ def diff_notebooks(
     else:
         alignment, superseded = align(base["cells"], head["cells"], work), frozenset[int]()
     diff: list[Op] = []
-    if cells_diff := _diff_cells(base["cells"], head["cells"], alignment.pairs, work):
+    if cells_diff := _diff_cells(base["cells"], head["cells"], alignment.blocks, work):
         diff.append({"op": "patch", "key": "cells", "diff": cells_diff})
     if metadata_diff := diff_mappings(base["metadata"], head["metadata"]):
         diff.append({"op": "patch", "key": "metadata", "diff": metadata_diff})
@@ -157,16 +157,17 @@ def _codesave(cell: Json) -> Json:
 
 
 def _diff_cells(
-    base: list[Json], head: list[Json], pairs: Iterable[tuple[int, int]], work: Work
+    base: list[Json], head: list[Json], blocks: Iterable[Block], work: Work
 ) -> list[Op]:
     ops: list[Op] = []
     i = j = 0
-    for p, q in pairs:
+    for p, q, n in blocks:
         if i < p or j < q:
             ops += replaced(i, p, head[j:q])
-        if base[p] != head[q]:
-            ops.append({"op": "patch", "key": p, "diff": _diff_cell(base[p], head[q], work)})
-        i, j = p + 1, q + 1
+        i, j = p + n, q + n
+        for k, (old, new) in enumerate(zip(base[p:i], head[q:j], strict=True), p):
+            if old != new:
+                ops.append({"op": "patch", "key": k, "diff": _diff_cell(old, new, work)})
     return ops + replaced(i, len(base), head[j:])
 
 
@@ -210,7 +211,7 @@ def _align_session(
         found = align(written, executed, work)
         rows, columns = code, kept
     alignment = Alignment(
-        [(rows[i], columns[j]) for i, j in found.pairs],
+        runs((rows[i], columns[j]) for i, j in found.pairs),
         [(rows[i], columns[j]) for i, j in found.moves],
     )
     return alignment, frozenset(range(len(session))).difference(kept)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 Block = tuple[int, int, int]  # start in base, start in head, length
+Gap = tuple[int, int, int, int]  # start and stop in base, start and stop in head
 
 PREPARING = 8  # steps for each element that is not at an equal end
 SMALL = 2_500  # product of lengths below which preparing would cost more than the LCS
@@ -52,11 +53,8 @@ def matching_blocks(base: Sequence[Hashable], head: Sequence[Hashable], work: Wo
             a = [numbers[base[i]] for i in kept_base]
             b = [numbers[head[j]] for j in kept_head]
             pairs = [(kept_base[i], kept_head[j]) for i, j in _common(a, b, work)]
-    blocks: list[Block] = [(0, 0, low)] if low else []
-    blocks += runs(pairs)
-    if top_base < len(base):
-        blocks.append((top_base, top_head, len(base) - top_base))
-    return _joined(blocks)
+    tail = (top_base, top_head, len(base) - top_base)
+    return joined([(0, 0, low), *runs(pairs), tail])
 
 
 def _trimmed(base: Sequence[Hashable], head: Sequence[Hashable]) -> tuple[int, int, int]:
@@ -84,23 +82,29 @@ def _trimmed(base: Sequence[Hashable], head: Sequence[Hashable]) -> tuple[int, i
     return low, top_base, top_head
 
 
-def runs(pairs: Sequence[tuple[int, int]]) -> list[Block]:
-    """Increasing pairs, those that follow each other without a gap joined into blocks."""
-    return _joined([(i, j, 1) for i, j in pairs])
+def runs(pairs: Iterable[tuple[int, int]]) -> list[Block]:
+    """Pairs as blocks: those that follow each other without a gap are one."""
+    return joined((i, j, 1) for i, j in pairs)
 
 
-def _joined(blocks: list[Block]) -> list[Block]:
-    joined: list[Block] = []
+def joined(blocks: Iterable[Block]) -> list[Block]:
+    """The blocks without empty ones, those that follow each other without a gap made one."""
+    found: list[Block] = []
+    start = head_start = length = 0
     for i, j, n in blocks:
-        if joined and joined[-1][0] + joined[-1][2] == i and joined[-1][1] + joined[-1][2] == j:
-            joined[-1] = (joined[-1][0], joined[-1][1], joined[-1][2] + n)
+        if i == start + length and j == head_start + length:
+            length += n
         else:
-            joined.append((i, j, n))
-    return joined
+            if length:
+                found.append((start, head_start, length))
+            start, head_start, length = i, j, n
+    if length:
+        found.append((start, head_start, length))
+    return found
 
 
-def gaps(blocks: list[Block], n: int, m: int) -> Iterator[tuple[int, int, int, int]]:
-    """What lies between the blocks: base start and stop, head start and stop."""
+def gaps(blocks: Iterable[Block], n: int, m: int) -> Iterator[Gap]:
+    """What lies between the blocks."""
     i = j = 0
     for start, head_start, length in [*blocks, (n, m, 0)]:
         if i < start or j < head_start:

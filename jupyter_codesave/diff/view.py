@@ -28,20 +28,29 @@ class View:
         moved_to = {j: i for i, j in alignment.moves}
         seen: list[Json] = []
         i = j = 0
-        for p, q in [*alignment.pairs, (len(self.base), len(self.head))]:
+        for p, q, n in [*alignment.blocks, (len(self.base), len(self.head), 0)]:
             seen += [self._removed(k) for k in range(i, p) if k not in moved_from]
             for k in range(j, q):
-                seen.append(self._pair(moved_to[k], k, True) if k in moved_to else self._added(k))
-            if p < len(self.base):
-                seen.append(self._pair(p, q, False))
-            i, j = p + 1, q + 1
+                seen.append(self._moved(moved_to[k], k) if k in moved_to else self._added(k))
+            i, j = p + n, q + n
+            seen += [
+                self._modified(k, q - p + k)
+                if k in self.differing
+                else {"change": "unchanged", "base": k, "head": q - p + k, "fields": []}
+                for k in range(p, i)
+            ]
         return seen
 
-    def _pair(self, i: int, j: int, moved: bool) -> Json:
-        equal = not moved and i not in self.differing
-        fields = [] if equal else self._fields(self.base[i], self.head[j])
-        change = "moved" if moved and not self.session else "modified" if fields else "unchanged"
+    def _modified(self, i: int, j: int) -> Json:
+        fields = self._fields(self.base[i], self.head[j])
+        change = "modified" if fields else "unchanged"
         return {"change": change, "base": i, "head": j, "fields": fields}
+
+    def _moved(self, i: int, j: int) -> Json:
+        if self.session:
+            return self._modified(i, j)
+        fields = self._fields(self.base[i], self.head[j])
+        return {"change": "moved", "base": i, "head": j, "fields": fields}
 
     def _removed(self, i: int) -> Json:
         return self._alone("removed", i, None, self.base[i], self.session_is_base)

@@ -88,12 +88,12 @@ class Payloads:
         )
         return {"runs": [self._summary(run) for run in page.items], "next": page.next}
 
-    def run(self, id: str) -> dict[str, Any]:  # noqa: A002
+    def run(self, run_id: str) -> dict[str, Any]:
         """Give one run whole."""
-        run = self.store.run(id)
+        run = self.store.run(run_id)
         return {**self.ingest_.details(run), "notebook": self._contents_path(run.notebook)}
 
-    def update_run(self, id: str, changes: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    def update_run(self, run_id: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Change a run's name, tags or notes."""
         known = {"name": str, "tags": list, "notes": (str, type(None))}
         for key, value in changes.items():
@@ -101,26 +101,26 @@ class Payloads:
                 raise UsageError(f"a run's {key} cannot be {value!r}; name, tags and notes change")
         if not all(isinstance(tag, str) for tag in changes.get("tags", ())):
             raise UsageError("tags are a list of strings")
-        return self._summary(self.store.update_run(self.store.run(id).id, **changes))
+        return self._summary(self.store.update_run(self.store.run(run_id).id, **changes))
 
-    def delete_run(self, id: str) -> dict[str, Any]:  # noqa: A002
+    def delete_run(self, run_id: str) -> dict[str, Any]:
         """Delete a run until it is restored or purged."""
-        run = self.store.run(id)
+        run = self.store.run(run_id)
         self.store.delete(run.id)
         return self._summary(run)
 
-    def restore_run(self, id: str) -> dict[str, Any]:  # noqa: A002
+    def restore_run(self, run_id: str) -> dict[str, Any]:
         """Bring a deleted run back."""
-        self.store.restore(id)
-        return self._summary(self.store.run(id))
+        self.store.restore(run_id)
+        return self._summary(self.store.run(run_id))
 
-    def notebook(self, id: str) -> bytes:  # noqa: A002
+    def notebook(self, run_id: str) -> bytes:
         """Give a run's session notebook, as untrusted JSON."""
-        return json.dumps(self._session(id)).encode()
+        return json.dumps(self._session(run_id)).encode()
 
-    def executions(self, id: str) -> dict[str, Any]:  # noqa: A002
+    def executions(self, run_id: str) -> dict[str, Any]:
         """Outline a run's session notebook: every execution, none of the outputs."""
-        run = self.store.run(id)
+        run = self.store.run(run_id)
         try:
             notebook = self._session(run.id)
         except NotFoundError:  # nothing was executed
@@ -132,9 +132,9 @@ class Payloads:
             "executions": [outline(cell) for cell in notebook["cells"]],
         }
 
-    def cells(self, id: str, indices: Sequence[int]) -> dict[str, Any]:  # noqa: A002
+    def cells(self, run_id: str, indices: Sequence[int]) -> dict[str, Any]:
         """Give some cells of a run's session notebook whole, by their place in it."""
-        cells = self._session(id)["cells"]
+        cells = self._session(run_id)["cells"]
         return {"cells": {str(n): cells[n] for n in indices if 0 <= n < len(cells)}}
 
     # -- artifacts ------------------------------------------------------------------------------
@@ -229,9 +229,9 @@ class Payloads:
 
     # -- pieces ---------------------------------------------------------------------------------
 
-    def _session(self, id: str) -> dict[str, Any]:  # noqa: A002
+    def _session(self, run_id: str) -> dict[str, Any]:
         """Give a run's session notebook; the last one asked for is kept while it is as it was."""
-        run = self.store.run(id)
+        run = self.store.run(run_id)
         digests = [version.digest for version in self.store.versions_of(run.id)]
         state: tuple[Any, ...] = (run.id, run.state, *digests)
         with contextlib.suppress(OSError):

@@ -172,18 +172,18 @@ class RunHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def get(self, run: str) -> None:
-        await self.answer(self.codesave.reads.call("run", id=run))
+        await self.answer(self.codesave.reads.call("run", run_id=run))
 
     @web.authenticated
     @authorized
     async def patch(self, run: str) -> None:
-        await self.answer(self._change("update_run", "updated", id=run, changes=self.body()))
+        await self.answer(self._change("update_run", "updated", run_id=run, changes=self.body()))
 
     @web.authenticated
     @authorized
     async def delete(self, run: str) -> None:
         try:
-            await self._change("delete_run", "deleted", id=run)
+            await self._change("delete_run", "deleted", run_id=run)
         except CodeSaveError as error:
             self.refuse(error)
         else:
@@ -202,7 +202,7 @@ class RestoreHandler(RunHandler):
     @web.authenticated
     @authorized
     async def post(self, run: str) -> None:
-        await self.answer(self._change("restore_run", "restored", id=run))
+        await self.answer(self._change("restore_run", "restored", run_id=run))
 
 
 class NotebookHandler(CodeSaveHandler):
@@ -211,7 +211,7 @@ class NotebookHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def get(self, run: str) -> None:
-        await self.answer(self.codesave.reads.call("notebook", id=run))
+        await self.answer(self.codesave.reads.call("notebook", run_id=run))
 
 
 class ExecutionsHandler(CodeSaveHandler):
@@ -220,7 +220,7 @@ class ExecutionsHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def get(self, run: str) -> None:
-        await self.answer(self.codesave.reads.call("executions", id=run))
+        await self.answer(self.codesave.reads.call("executions", run_id=run))
 
 
 class CellsHandler(CodeSaveHandler):
@@ -232,7 +232,7 @@ class CellsHandler(CodeSaveHandler):
         await self.answer(self._cells(run))
 
     async def _cells(self, run: str) -> bytes:
-        return await self.codesave.reads.call("cells", id=run, indices=self.indices())
+        return await self.codesave.reads.call("cells", run_id=run, indices=self.indices())
 
 
 class ArtifactsHandler(CodeSaveHandler):

@@ -74,8 +74,9 @@ def clear(
     brought in.
     """
     spool = LocalBlobs(folder / "spool")
-    candidates = [each for each in spool.listing() if each.key in doomed]
-    candidates += [each for each in spool.listing() if each.modified < older_than]
+    candidates = [
+        each for each in spool.listing() if each.key in doomed or each.modified < older_than
+    ]
     area = spool.area("packs")
     packed = list(area.listing())
     if not candidates and not packed:

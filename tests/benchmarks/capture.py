@@ -282,7 +282,7 @@ async def _ingest_in_a_worker(journal: Path, kernel: Kernel) -> Any:
 
     try:
         await pool.call("ingest", paths=[])  # what it does at first is over
-        process = psutil.Process(pool._workers[0]._process.pid)  # type: ignore[union-attr]
+        process = psutil.Process(pool._workers[0]._process.pid)
         heart = asyncio.ensure_future(beat())
         for is_end in (False, True):
             if is_end:
@@ -290,7 +290,7 @@ async def _ingest_in_a_worker(journal: Path, kernel: Kernel) -> Any:
             before = sum(process.cpu_times()[:2])
             await pool.call("ingest", paths=[str(journal)], commit=False)
             status = Path(f"/proc/{process.pid}/status").read_text()
-            peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) << 10  # type: ignore[index]
+            peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) << 10
             found.append((sum(process.cpu_times()[:2]) - before, peak))
         heart.cancel()
     finally:

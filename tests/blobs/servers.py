@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -230,6 +231,8 @@ def _start(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        with contextlib.suppress(ProcessLookupError):  # node may be a wrapper that left its own
+            os.killpg(process.pid, signal.SIGKILL)
 
     atexit.register(end)
     deadline = time.monotonic() + 60

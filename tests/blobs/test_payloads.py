@@ -35,7 +35,7 @@ _fragments = st.one_of(
 
 
 def joined(pieces: object) -> bytes:
-    return b"".join(p if isinstance(p, bytes) else join(p) for p in pieces)  # type: ignore[attr-defined]
+    return b"".join(p if isinstance(p, bytes) else join(p) for p in pieces)
 
 
 def payloads(data: bytes) -> list[bytes]:

@@ -57,7 +57,7 @@ def expected(seed: int, confirmed: int) -> tuple[dict[str, str], dict[str, str]]
     namespace: dict[str, object] = {}
     exec(PRINTER, namespace)
     must = {"stdout": "", "stderr": ""}
-    source = namespace["printed"](seed)  # type: ignore[operator]
+    source = namespace["printed"](seed)
     for _ in range(confirmed):
         name, text = next(source)
         must[name] += text

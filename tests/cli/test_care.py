@@ -18,7 +18,7 @@ from tests.journal.records import execute_input, idle, message, run, session, st
 END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
 
 
-def record(home: Home, number: int, notebook: str = "/work/train.ipynb") -> str:
+def record(home: Home, number: int, notebook: str = "/home/ann/train.ipynb") -> str:
     """Leave the journal of a session, as a kernel does; give its run."""
     run_id, name = f"run{number}", f"session{number}"
     picture = base64.b64encode(secrets.token_bytes(4000)).decode()

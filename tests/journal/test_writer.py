@@ -64,7 +64,7 @@ def test_a_buffer_that_changes_after_the_call_is_kept_as_it_was(journal: Writer)
     buffer = bytearray(b"a" * LARGE)
     held = threading.Event()
     original = journal._write
-    journal._write = lambda *args: (held.wait(10), original(*args))[1]  # type: ignore[method-assign]
+    journal._write = lambda *args: (held.wait(10), original(*args))[1]
     journal.message([buffer])
     buffer[:] = b"b" * LARGE
     held.set()
@@ -135,7 +135,7 @@ def test_interrupts_at_any_moment_leave_whole_records(journal: Writer) -> None:
         signal.signal(signal.SIGALRM, before)
     assert interrupted > 0
     journal.event("number", number=1 << 30)
-    found = [decode_event(item)["number"] for item in read(journal.path)]  # type: ignore[arg-type]
+    found = [decode_event(item)["number"] for item in read(journal.path)]
     assert found == sorted(set(found))
     assert written < len(found)
 
@@ -194,7 +194,7 @@ def test_a_full_disk_is_told_and_recording_resumes_with_a_gap(
     journal.event("after")
     assert journal.failure is None
     assert names(journal.path) == ["before", "gap", "after"]
-    gap = decode_event(list(read(journal.path))[1])  # type: ignore[arg-type]
+    gap = decode_event(list(read(journal.path))[1])
     assert gap["lost"] == 3
     assert "full" in gap["reason"]
 

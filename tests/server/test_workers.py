@@ -62,7 +62,7 @@ def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> Non
     async def ask() -> Any:
         async with pool(tmp_path, size=1) as workers:
             with pytest.raises(CallError) as caught:
-                await workers.call("run", id="nothere")
+                await workers.call("run", run_id="nothere")
             await workers.call("runs")
             return caught.value
 

@@ -226,7 +226,7 @@ def test_a_large_file_is_moved_from_the_spool_not_copied(
     digest = spool.put(data)
     inode = spool.path(digest).stat().st_ino
     assert local.adopt(spool, [digest]) == []
-    assert local.contents.loose.path(digest).stat().st_ino == inode  # type: ignore[attr-defined]
+    assert local.contents.loose.path(digest).stat().st_ino == inode
     assert local.get(digest) == data
 
 

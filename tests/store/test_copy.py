@@ -94,13 +94,13 @@ def test_a_copy_that_breaks_off_goes_on(
         record(local, sources=(f"x = {n}",))
 
     def broken(items: object) -> object:
-        for number, item in enumerate(items):  # type: ignore[var-annotated, arg-type]
+        for number, item in enumerate(items):
             if number == 2:
                 raise KeyboardInterrupt
             yield item
 
     with pytest.raises(KeyboardInterrupt):
-        local.copy_to(str(tmp_path / "there"), progress=broken)  # type: ignore[arg-type]
+        local.copy_to(str(tmp_path / "there"), progress=broken)
     counts = local.copy_to(str(tmp_path / "there"))
     assert (counts["runs"], counts["unchanged"]) == (2, 2)
 
@@ -116,7 +116,7 @@ def test_a_broken_off_archive_leaves_the_old_one(local: Store, tmp_path: Path) -
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        local.copy_to(str(where), progress=broken)  # type: ignore[arg-type]
+        local.copy_to(str(where), progress=broken)
     assert where.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir() if "there" in p.name] == ["there.zip"]
 

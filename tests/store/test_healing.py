@@ -39,9 +39,9 @@ def break_blob(store: Store, digest: str) -> None:
     """Flip a byte of a blob where it lies."""
     where = store.contents.where([digest])[digest]
     if where.pack is None:
-        path, place = store.contents.loose.path(digest), where.stored // 2  # type: ignore[attr-defined]
+        path, place = store.contents.loose.path(digest), where.stored // 2
     else:
-        path = store.contents.packs.path(where.pack)  # type: ignore[attr-defined]
+        path = store.contents.packs.path(where.pack)
         place = (where.place or 0) + where.stored // 2
     data = bytearray(path.read_bytes())
     data[place] ^= 0x10

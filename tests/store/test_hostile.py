@@ -73,7 +73,7 @@ def test_no_odd_value_in_a_record_does_harm(local: Store, tmp_path: Path) -> Non
     with Place(tmp_path / "back").open() as store:
         for kind, at in chance.sample(places, k=min(scale(60), len(places))):
             odd = chance.choice(ODD)
-            forged = forge(where, lambda r, at=at, odd=odd: put_at(r, at, odd), kind)  # type: ignore[misc]
+            forged = forge(where, lambda r, at=at, odd=odd: put_at(r, at, odd), kind)
             try:
                 store.copy_from(str(forged))
             except CodeSaveError:

@@ -212,7 +212,7 @@ def test_runs_are_filtered(store: Store) -> None:
         store.write(run=run)
 
     def ids(**options: object) -> list[str]:
-        return [run.id for run in store.runs(**options).items]  # type: ignore[arg-type]
+        return [run.id for run in store.runs(**options).items]
 
     assert ids(project="b") == [three.id, two.id]
     assert ids(notebook="/w/x/train.ipynb") == [one.id]
