@@ -310,12 +310,12 @@ def _config_files() -> Iterator[Level]:
         try:
             sections = json.loads(text)
             values = {**sections.get("StoreSettings", {}), **sections.get("CodeSave", {})}
+            locked = frozenset(values.pop("locked", ()))
         except (ValueError, AttributeError, TypeError) as error:
             raise SettingsError(f"{file} cannot be read: {error}; mend it there") from None
-        locked = values.pop("locked", [])
         admin = not str(file).startswith(home + os.sep) or folder.startswith(sys.prefix)
         level = _known(str(file), values)
-        yield Level(level.source, level.values, admin, frozenset(locked) if admin else frozenset())
+        yield Level(level.source, level.values, admin, locked if admin else frozenset())
 
 
 def _known(source: str, values: Mapping[str, Any]) -> Level:

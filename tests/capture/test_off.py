@@ -60,6 +60,26 @@ def _by_config_file(home: Home) -> Kernel:
     return home.kernel()
 
 
+def _by_an_administrator(home: Home) -> Kernel:
+    folder = home.work.parent / "etc"
+    folder.mkdir()
+    config = {"CodeSave": {"capture": "off", "locked": ["capture"]}}
+    (folder / "jupyter_codesave_config.json").write_text(json.dumps(config))
+    home.data.mkdir(mode=0o700)
+    (home.data / "control.json").write_text(json.dumps({"user": {"capture": "all"}}))
+    kernel = home.kernel(JUPYTER_CONFIG_PATH=str(folder), CODESAVE="all")
+    kernel.run("%codesave on")
+    kernel.run("import jupyter_codesave as codesave; codesave.init(settings={'capture': 'all'})")
+    return kernel
+
+
+def _by_the_settings_of_a_run(home: Home) -> Kernel:
+    kernel = home.kernel()
+    kernel.run("import jupyter_codesave as codesave")
+    kernel.run("codesave.init(settings=codesave.Settings(capture='off'))")
+    return kernel
+
+
 def _by_notebook_metadata(home: Home) -> Kernel:
     home.data.mkdir(mode=0o700)
     notebooks = {str(home.work / "private.ipynb"): {"capture": "off"}}
@@ -80,6 +100,8 @@ LEVELS = (
     _by_project_file,
     _by_user_setting,
     _by_config_file,
+    _by_an_administrator,
+    _by_the_settings_of_a_run,
     _by_notebook_metadata,
     _by_magic,
 )
