@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ..disk import sync_folder
 from ..errors import NotFoundError, UnavailableError
 from ..model.digest import digest_of, is_digest
 from .base import Kept
@@ -179,13 +180,8 @@ class LocalBlobs:
         self._made.add(folder)
 
     def _sync_folder(self, folder: Path) -> None:
-        if not self._durable or os.name == "nt":
-            return
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        if self._durable:
+            sync_folder(folder)
 
 
 class _Incoming:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..model.checkout import checkout_of
+from ..disk import checkout_of
 from .masking import without_password
 from .patch import changes
 from .repository import Repository

@@ -6,7 +6,7 @@ import os
 import sys
 from functools import cache
 
-from ..model.checkout import checkout_of
+from ..disk import checkout_of
 from .session import working_folder
 
 LARGEST = 16 << 20  # bytes of a program or module that is kept

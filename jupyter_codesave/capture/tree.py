@@ -6,8 +6,8 @@ import os
 import stat
 from collections.abc import Iterator
 
+from ..disk import checkout_of
 from ..errors import UsageError
-from ..model.checkout import checkout_of
 from ..model.manifest import check_path
 from .files import Found
 from .ignored import Checkout, Rules, is_ignored, rules_of

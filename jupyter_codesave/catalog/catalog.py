@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from ..disk import sync_folder
 from ..errors import CodeSaveError, DamagedError, UnavailableError
 from .schema import SCHEMA
 
@@ -290,10 +291,7 @@ def _sqlite(file: Path, wal: bool) -> sa.Engine:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not file.exists():
             os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-            if os.name == "posix":  # the file's name has to outlast a power cut, too
-                folder = os.open(file.parent, os.O_RDONLY)
-                os.fsync(folder)
-                os.close(folder)
+            sync_folder(file.parent)
     except OSError as error:
         raise UnavailableError(
             f"the catalog {file} cannot be written ({error.strerror}); mend the permissions of its "

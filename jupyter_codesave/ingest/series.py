@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..model.checkout import checkout_of
+from ..disk import checkout_of
 from ..settings import read_control
 
 

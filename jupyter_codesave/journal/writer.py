@@ -2,7 +2,8 @@
 
 A record is written at once by the thread that brings it (3 µs). Large ones go through a writer
 thread; while something is queued, all that follow queue behind it, bounded at 32 MB, then the
-bringing thread waits. The same thread syncs to the disk, at most a second after a write.
+bringing thread waits. Another thread syncs to the disk, at most a second after a write, however
+much is queued.
 
 The writer holds a lock on the journal as long as it is open. It belongs to the open file, not to
 the process: readers in the same process cannot lose it, and a process that inherits the
@@ -18,11 +19,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..disk import sync_folder
 from . import events
 
 LARGE = 256 << 10  # bytes from which a record goes through the writer thread
@@ -56,6 +58,7 @@ class Writer:
         self._retry_at = 0.0
         self._writing = False
         self._dirty = False
+        self._named = False  # on the disk, too
         self._closing = False
         self._hangs = False
         self._queue: deque[tuple[Sequence[Payload], int]] = deque()
@@ -63,7 +66,7 @@ class Writer:
         self._taken = self._done = 0  # how many were ever queued, and of them written
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
 
     # -- opening and closing --------------------------------------------------------------------
 
@@ -171,7 +174,7 @@ class Writer:
                 self._writing = False
             if not self._dirty:
                 self._dirty = True
-                self._wake()
+                self._wake("sync", self._keep_synced)
 
     def _enqueue(self, payloads: Sequence[Payload], size: int, *, wait: bool) -> None:
         deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
@@ -190,13 +193,13 @@ class Writer:
         self._queue.append((kept, size))
         self._queued += size
         self._taken += 1
-        self._dirty = True
-        self._wake()
+        self._wake("write", self._write_queued)
 
-    def _wake(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="codesave-journal", daemon=True)
-            self._thread.start()
+    def _wake(self, name: str, work: Callable[[], None]) -> None:
+        if name not in self._threads:
+            thread = threading.Thread(target=work, name=f"codesave-journal-{name}", daemon=True)
+            self._threads[name] = thread
+            thread.start()
         self._changed.notify_all()
 
     def settle(self) -> None:
@@ -217,35 +220,45 @@ class Writer:
             while self._queue and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
             self._dirty = False
-        with suppress(OSError):
-            _flush(self._handle)
+        self._flush()
 
-    # -- the writer thread ----------------------------------------------------------------------
+    # -- its threads ----------------------------------------------------------------------------
 
-    def _work(self) -> None:
+    def _write_queued(self) -> None:
         while True:
             with self._changed:
-                while not (self._queue or self._dirty or self._closing):
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
-                    if self._closing:
-                        return
-                    self._changed.wait(_SYNC_EVERY)
-                queued = self._queue[0] if self._queue else None
-                if queued is None:
-                    self._dirty = False
-            if queued is None:
-                with suppress(OSError):
-                    _flush(self._handle)
-                continue
+                    return
+                payloads, size = self._queue[0]
             # Nobody else writes while something is queued, so this needs no lock.
-            self._write(*queued)
+            self._write(payloads, size)
             with self._changed:
                 self._queue.popleft()
-                self._queued -= queued[1]
+                self._queued -= size
                 self._done += 1
                 self._hangs = False
-                self._changed.notify_all()
+                self._dirty = True
+                self._wake("sync", self._keep_synced)
+
+    def _keep_synced(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._dirty or self._closing)
+                if self._closing or self._changed.wait_for(lambda: self._closing, _SYNC_EVERY):
+                    return
+                self._dirty = False
+            self._flush()
+
+    def _flush(self) -> None:
+        """Have the disk keep what is written, and at first the name of the file as well."""
+        with suppress(OSError):
+            _flush(self._handle)
+        if not self._named:
+            self._named = True
+            for folder in list(self.path.parents)[:3]:  # journal/, the data folder, its parent
+                with suppress(OSError):
+                    sync_folder(folder)
 
     # -- writing --------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from jupyter_codesave.journal import events, writer
 from jupyter_codesave.journal.reader import Lost, Record, decode_event, read
 from jupyter_codesave.journal.writer import LARGE, Writer
 from tests.conftest import scale
+from tests.store.power import Disk, operations, traced
 
 
 @pytest.fixture
@@ -334,3 +335,64 @@ def test_a_disk_that_hangs_is_waited_for_once_and_told(
     ]
     assert gap["lost"] == 9 - (len(found) - 2)
     assert journal.failure is None
+
+
+_CUT = """
+import os, sys, threading
+from pathlib import Path
+from jupyter_codesave.journal import writer
+
+synced, flush = threading.Event(), writer.Writer._flush
+writer.Writer._flush = lambda self: (flush(self), synced.set())
+journal = writer.Writer(Path(sys.argv[1]) / "codesave" / "journal" / "s.journal")
+assert journal.open()
+for number in range(20):
+    journal.event("small", number=number)
+assert synced.wait(60)
+os.write(1, b"did by itself\\n")
+journal.message([b"x" * writer.LARGE])
+journal.event("last")
+journal.sync()
+os.write(1, b"did when asked\\n")
+os._exit(0)
+"""
+
+
+def test_a_power_cut_leaves_what_was_written_before_the_last_sync(tmp_path: Path) -> None:
+    before, log = tmp_path / "before", tmp_path / "strace.log"
+    before.mkdir()
+    command = [*traced(log), sys.executable, "-c", _CUT, str(before)]
+    subprocess.run(command, check=True, timeout=300)
+    disk, found = Disk(before), {}
+    for operation in operations(log):
+        if moment := disk.apply(operation):
+            disk.survive(tmp_path / moment)
+            found[moment] = names(tmp_path / moment / "codesave" / "journal" / "s.journal")
+    assert found["by itself"] == ["small"] * 20
+    assert found["when asked"] == ["small"] * 20 + [LARGE, "last"]
+
+
+def test_it_is_synced_while_large_records_go_on_to_come(journal: Writer) -> None:
+    begun, slow = threading.Event(), journal._write
+    synced, flush = threading.Semaphore(0), journal._flush
+
+    def write(*args: Any) -> None:
+        begun.set()
+        slow(*args)
+
+    journal._write = write
+    journal._flush = lambda: (flush(), synced.release())
+    enough = threading.Event()
+
+    def bring() -> None:
+        while not enough.is_set():
+            journal.message([b"x" * LARGE])
+
+    bringing = threading.Thread(target=bring)
+    bringing.start()
+    try:
+        assert begun.wait(30)
+        assert all(synced.acquire(timeout=30) for _ in range(2))
+    finally:
+        enough.set()
+        bringing.join()
