@@ -6,7 +6,6 @@ import type {
   IArtifact,
   IComparison,
   IDiffOptions,
-  IFound,
   IOutline,
   IRun,
   IRunChange,
@@ -101,12 +100,6 @@ export class CodeSaveClient {
     return this.get('artifacts', query);
   }
 
-  /** The bytes of a stored file; `version` is `vN` or an alias. */
-  async file(artifact: string, version: string, path: string): Promise<Blob> {
-    const place = [artifact, version, 'files', ...path.split('/')].map(encodeURIComponent);
-    return (await this.request('GET', `artifacts/${place.join('/')}`)).blob();
-  }
-
   /** The bytes that `digest` names; only what `run` or its versions hold. */
   async blob(digest: string, run: string): Promise<Blob> {
     return (await this.request('GET', `blobs/${digest}`, { query: { run } })).blob();
@@ -141,10 +134,6 @@ export class CodeSaveClient {
   ): Promise<Record<string, ICell>> {
     const query = { base, head, path, side, indices: indices.join(',') };
     return (await this.get<ICells>('diff/cells', query)).cells;
-  }
-
-  search(q: string, limit = 50): Promise<{ results: IFound[]; next: string | null }> {
-    return this.get('search', { q, limit });
   }
 
   private async get<T>(place: string, query: Query = {}, signal?: AbortSignal): Promise<T> {

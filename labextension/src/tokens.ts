@@ -228,13 +228,6 @@ export interface IDiffOptions {
   metadata?: boolean;
 }
 
-export interface IFound {
-  run: string;
-  execution: number;
-  source: string;
-  started: string;
-}
-
 export const RUN_EVENT = 'https://events.jupyter.org/codesave/run/v1';
 export const STATUS_EVENT = 'https://events.jupyter.org/codesave/status/v1';
 

@@ -41,7 +41,7 @@ test('an unchanged session gives way to a changed file', () => {
 });
 
 test('a notebook on disk is looked at under its own name', () => {
-  assert.equal(likelyFile('1a2b3c4d', './work/a.ipynb'), 'a.ipynb');
+  assert.equal(likelyFile('1a2b3c4d', './study/a.ipynb'), 'a.ipynb');
   assert.equal(likelyFile('1a2b3c4d', 'source-demo:v1'), SESSION);
   assert.equal(likelyFile('a.ipynb@2', '@1'), SESSION);
 });

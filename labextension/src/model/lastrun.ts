@@ -1,7 +1,7 @@
-import type { ICell } from '@jupyterlab/nbformat';
 import { pathReference, type CodeSaveClient } from '../client';
 import type { IComparedFile, IRun, PartialCell } from '../tokens';
 import { SESSION } from './comparison';
+import { sourceOf } from './source';
 import { baseName } from './titles';
 
 /** What the newest run of a notebook says of its cells, as the notebook lies on the disk. */
@@ -51,7 +51,7 @@ export function readLastRun(
     if (fields.length > 0 && own.cell_id !== id) {
       continue; // Alike, but another cell.
     }
-    const source = fields.includes('source') ? sourceText(before) : sources.get(id);
+    const source = fields.includes('source') ? sourceOf(before) : sources.get(id);
     if (source !== undefined) {
       ran.set(id, source);
     }
@@ -68,8 +68,4 @@ function endOf(cell: PartialCell, run: IRun): number {
   const times = (cell.metadata?.execution ?? {}) as Record<string, string | undefined>;
   const end = times['shell.execute_reply'] ?? times['iopub.status.idle'] ?? run.ended;
   return end ? Date.parse(end) : Date.now();
-}
-
-export function sourceText(cell: Partial<ICell>): string {
-  return Array.isArray(cell.source) ? cell.source.join('') : (cell.source ?? '');
 }

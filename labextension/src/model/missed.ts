@@ -1,6 +1,6 @@
 import type { ICell, ICodeCell, IOutput } from '@jupyterlab/nbformat';
 import { JSONExt, type PartialJSONObject } from '@lumino/coreutils';
-import { sourceText } from './lastrun';
+import { sourceOf } from './source';
 
 /** A recorded execution whose outcome the open notebook does not show. */
 export interface IMissed {
@@ -29,21 +29,21 @@ export function findMissed(
     }
   }
   const here = new Map(open.map(cell => [cell.id as string, cell]));
-  const sources = new Set(open.map(cell => sourceText(cell)));
+  const sources = new Set(open.map(cell => sourceOf(cell)));
   const outputs: IMissed[] = [];
   const deleted: IMissed[] = [];
   let after: string | null = null;
   for (const [id, cell] of last) {
     const now = here.get(id);
     if (!now) {
-      if (!sources.has(sourceText(cell)) && sourceText(cell).trim() !== '') {
+      if (!sources.has(sourceOf(cell)) && sourceOf(cell).trim() !== '') {
         deleted.push({ cell, id, after });
         after = id;
       }
       continue;
     }
     after = id;
-    const same = now.cell_type === 'code' && sourceText(now) === sourceText(cell);
+    const same = now.cell_type === 'code' && sourceOf(now) === sourceOf(cell);
     if (same && !sameOutputs(cell.outputs, (now as ICodeCell).outputs)) {
       outputs.push({ cell, id });
     }

@@ -4,6 +4,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, Widget } from '@lumino/widgets';
 import type { IView } from '../model/comparison';
+import { sourceOf } from '../model/source';
 import { cellDiff, pairOutputs } from '../nbdime';
 import type { ICellChange, Side } from '../tokens';
 import { metadataTable } from './metadatatable';
@@ -129,9 +130,4 @@ function withAttachments(source: string, cell: ICell): string {
     const [kind, data] = Object.entries(attachments[decodeURIComponent(name)] ?? {})[0] ?? [];
     return kind ? `data:${kind};base64,${String(data)}` : 'data:,';
   });
-}
-
-export function sourceOf(cell: Partial<ICell>): string {
-  const source = cell.source ?? '';
-  return Array.isArray(source) ? source.join('') : source;
 }

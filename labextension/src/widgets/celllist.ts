@@ -1,5 +1,7 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
+import { note } from './note';
 
 /** Milliseconds of building a frame, so that scrolling stays smooth. */
 const SLICE = 8;
@@ -35,12 +37,12 @@ interface ISlot extends ISource {
 
 /** A long list of cells, of which each gets its content when it comes near the view. */
 export class CellList extends Widget {
-  constructor(label: string) {
+  constructor(protected trans: TranslationBundle) {
     super();
     this.addClass('codesave-CellList');
     this.node.tabIndex = 0;
     this.node.setAttribute('role', 'list');
-    this.node.setAttribute('aria-label', label);
+    this.node.setAttribute('aria-label', trans.__('Cells'));
     for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) {
       this.node.addEventListener(kind, () => (this.held = null), { passive: true });
     }
@@ -145,11 +147,10 @@ export class CellList extends Widget {
     });
   }
 
-  /** A note in place of a content that could not be fetched. */
-  protected failed(error: Error): HTMLElement {
-    const node = document.createElement('p');
-    node.className = 'codesave-note';
-    node.textContent = error.message;
+  /** A line that stands among the cells. */
+  protected remark(text: string): HTMLElement {
+    const node = note(text);
+    node.setAttribute('role', 'listitem');
     return node;
   }
 
@@ -291,7 +292,8 @@ export class CellList extends Widget {
       slot.note?.remove();
     } catch (error) {
       slot.note?.remove();
-      slot.note = this.failed(error as Error);
+      const { message } = error as Error;
+      slot.note = note(this.trans.__('This cell could not be fetched: %1', message));
       slot.node.append(slot.note);
     } finally {
       slot.fetching = false;

@@ -4,16 +4,18 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
-import { CodeSaveError } from '../client';
 import type { ComparisonChange, ComparisonModel } from '../model/comparison';
 import { bytes } from '../model/titles';
 import type { IComparedFile } from '../tokens';
 import { ComparerHeader, sideTitles } from './comparerheader';
+import { empty } from './empty';
 import { Facts } from './facts';
+import { Failure } from './failure';
 import { FileTree, type Choice } from './filetree';
 import { diffIcon } from './icons';
 import { NotebookDiff } from './notebookdiff';
 import { imageFile } from './imagefile';
+import { note } from './note';
 import { showBlockedOnClick } from './rendering';
 import { textDiff, textView, type Languages } from './textdiff';
 
@@ -133,24 +135,24 @@ export class Comparer extends Panel {
   }
 
   private fill(): void {
-    while (this.content.widgets.length) {
-      this.content.widgets[0].dispose();
-    }
+    empty(this.content);
     this.notebook = null;
     const { model } = this;
+    const { trans } = this.options;
     if (model.state === 'loading') {
       this.content.addWidget(this.loading());
     } else if (model.state === 'error') {
-      this.content.addWidget(this.failure(model.error!));
+      const again = () => void model.load();
+      this.content.addWidget(
+        ReactWidget.create(<Failure error={model.error!} again={again} trans={trans} />)
+      );
     } else if (this.facts && model.comparison?.facts) {
       const { facts } = model.comparison;
-      this.content.addWidget(
-        ReactWidget.create(<Facts facts={facts} trans={this.options.trans} />)
-      );
+      this.content.addWidget(ReactWidget.create(<Facts facts={facts} trans={trans} />));
     } else if (model.file) {
       this.content.addWidget(this.fileView(model.file));
     } else {
-      this.content.addWidget(noteWidget(this.options.trans.__('The two do not differ.')));
+      this.content.addWidget(noteWidget(trans.__('The two do not differ.')));
     }
   }
 
@@ -224,19 +226,6 @@ export class Comparer extends Panel {
     );
   }
 
-  private failure(error: Error): Widget {
-    const { trans } = this.options;
-    return ReactWidget.create(
-      <div className="codesave-Failure" role="alert">
-        <h2>{error.message}</h2>
-        {error instanceof CodeSaveError && error.reason && <p>{error.reason}</p>}
-        <button className="codesave-Button" onClick={() => void this.model.load()}>
-          {trans.__('Try again')}
-        </button>
-      </div>
-    );
-  }
-
   private header: ComparerHeader;
   private tree: FileTree;
   private content = new Panel();
@@ -245,8 +234,5 @@ export class Comparer extends Panel {
 }
 
 function noteWidget(text: string): Widget {
-  const node = document.createElement('p');
-  node.className = 'codesave-note';
-  node.textContent = text;
-  return new Widget({ node });
+  return new Widget({ node: note(text) });
 }

@@ -1,10 +1,11 @@
+import type { Extension } from '@codemirror/state';
 import type { ICell } from '@jupyterlab/nbformat';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, Widget } from '@lumino/widgets';
-import type { Extension } from '@codemirror/state';
+import { sourceOf } from '../model/source';
 import type { Field } from '../tokens';
-import { CellDiff, sourceOf } from './celldiff';
+import { CellDiff } from './celldiff';
 
 /** All executions of one cell, each beside the one before it: what changed when it ran again. */
 export function executionsOf(

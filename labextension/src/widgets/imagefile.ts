@@ -4,6 +4,7 @@ import type { ComparisonModel } from '../model/comparison';
 import { bytes } from '../model/titles';
 import type { IComparedFile, Side } from '../tokens';
 import { swipe } from './imagediff';
+import { note } from './note';
 
 /** An image file of both sides beside each other; an image runs nothing, whatever it holds. */
 export function imageFile(
@@ -24,14 +25,12 @@ export function imageFile(
     node.className = `codesave-Side codesave-mod-${side}`;
     pair.append(node);
     const content = file[side] ? await model.bytes(side) : null;
-    const caption = document.createElement('p');
-    caption.className = 'codesave-note';
-    caption.textContent = !file[side]
+    const caption = !file[side]
       ? trans.__('Not there.')
       : content
         ? bytes(file[side].size)
         : trans.__('%1, not stored yet.', bytes(file[side].size));
-    node.append(caption);
+    node.append(note(caption));
     if (!content || widget.isDisposed) {
       return null;
     }

@@ -1,8 +1,8 @@
 import type { Dialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
-import { sourceText } from '../model/lastrun';
 import type { IMissed } from '../model/missed';
+import { sourceOf } from '../model/source';
 
 /** Lists what was missed; its value is what a person left checked. */
 export class MissedPreview extends Widget implements Dialog.IBodyWidget<Set<IMissed>> {
@@ -38,7 +38,7 @@ export class MissedPreview extends Widget implements Dialog.IBodyWidget<Set<IMis
         className: 'codesave-Missed-prompt',
         textContent: `[${one.cell.execution_count ?? ' '}]`
       });
-      const source = sourceText(one.cell);
+      const source = sourceOf(one.cell);
       const line = Object.assign(document.createElement('code'), {
         textContent: source.split('\n').find(text => text.trim() !== '') ?? '',
         title: source

@@ -5,8 +5,9 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ComparisonModel } from '../model/comparison';
 import { fold, isChange, type Row } from '../model/folding';
 import { narrowed } from '../model/narrowing';
+import { sourceOf } from '../model/source';
 import type { IComparedFile, ICellChange, PartialCell } from '../tokens';
-import { CellDiff, sourceOf } from './celldiff';
+import { CellDiff } from './celldiff';
 import { cellHeader } from './cellheader';
 import { CellList, LINE, type IRow, type ISource } from './celllist';
 import type { Languages } from './textdiff';
@@ -18,13 +19,13 @@ export class NotebookDiff extends CellList {
     private file: IComparedFile,
     private languages: Languages,
     private rendermime: IRenderMimeRegistry,
-    private trans: TranslationBundle
+    trans: TranslationBundle
   ) {
-    super(trans.__('Cells'));
+    super(trans);
     this.addClass('codesave-NotebookDiff');
     this.cells = narrowed(file.cells ?? [], model.view);
     this.append(fold(this.cells).map(row => this.row(row)));
-    this.node.prepend(...this.notes().map(note));
+    this.node.prepend(...this.notes().map(line => this.remark(line)));
     void this.load();
   }
 
@@ -58,10 +59,6 @@ export class NotebookDiff extends CellList {
         trans.__('The comparison was long: some changes are shown coarser than they are.')
     ];
     return said.filter(line => typeof line === 'string');
-  }
-
-  protected failed(error: Error): HTMLElement {
-    return note(this.trans.__('This cell could not be fetched: %1', error.message));
   }
 
   private async load(): Promise<void> {
@@ -202,12 +199,4 @@ function guess(base: PartialCell | null, head: PartialCell | null): number {
   );
   const outputs = (head ?? base)?.outputs as unknown[] | undefined;
   return 36 + LINE * Math.min(lines, 40) + (outputs?.length ? 60 : 0);
-}
-
-function note(text: string): HTMLElement {
-  const node = document.createElement('p');
-  node.className = 'codesave-note';
-  node.setAttribute('role', 'listitem');
-  node.textContent = text;
-  return node;
 }

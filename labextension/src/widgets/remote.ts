@@ -1,7 +1,9 @@
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Panel, Widget } from '@lumino/widgets';
+import { Panel } from '@lumino/widgets';
+import { empty } from './empty';
+import { withheld } from './note';
 
 /** What JupyterLab draws itself, without fetching anything but what the sanitizer lets pass. */
 const OWN = /^(text\/|image\/|application\/(json|vnd\.jupyter\.std(out|err))$)/;
@@ -47,34 +49,22 @@ class Asking extends Panel implements IRenderMime.IRenderer {
       this.ask(address, model);
       return;
     }
-    this.clear();
+    empty(this);
     const renderer = this.create();
     this.addWidget(renderer);
     await renderer.renderModel(model);
   }
 
   private ask(address: string, model: IRenderMime.IMimeModel): void {
-    this.clear();
-    const node = document.createElement('div');
-    node.className = 'codesave-note';
-    const button = document.createElement('button');
-    button.className = 'codesave-Button';
-    button.textContent = this.trans.__('Show it');
-    button.onclick = () => {
+    empty(this);
+    const said = TELLING.test(this.options.mimeType)
+      ? this.trans.__('Not shown, for it would fetch %1.', address)
+      : this.trans.__('Not shown, for drawing %1 may fetch something.', address);
+    const show = () => {
       this.allowed = true;
       void this.renderModel(model);
     };
-    const said = TELLING.test(this.options.mimeType)
-      ? this.trans.__('Not shown, for it would fetch %1. ', address)
-      : this.trans.__('Not shown, for drawing %1 may fetch something. ', address);
-    node.append(said, button);
-    this.addWidget(new Widget({ node }));
-  }
-
-  private clear(): void {
-    while (this.widgets.length) {
-      this.widgets[0].dispose();
-    }
+    this.addWidget(withheld(said, this.trans, show));
   }
 
   private allowed = false;

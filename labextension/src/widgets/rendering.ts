@@ -5,6 +5,8 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, Widget } from '@lumino/widgets';
 import { bytes } from '../model/titles';
+import { empty } from './empty';
+import { withheld } from './note';
 import { askBeforeFetching } from './remote';
 
 /**
@@ -15,8 +17,9 @@ export function storedRendermime(
   rendermime: IRenderMimeRegistry,
   trans: TranslationBundle
 ): IRenderMimeRegistry {
-  const { sanitizer } = rendermime;
+  const { latexTypesetter, sanitizer } = rendermime;
   const own = rendermime.clone({
+    latexTypesetter: latexTypesetter ? whereFormulas(latexTypesetter) : undefined,
     sanitizer: {
       allowNamedProperties: false,
       allowCommandLinker: false,
@@ -46,6 +49,17 @@ export function storedRendermime(
   }
   askBeforeFetching(own, trans);
   return own;
+}
+
+/** Typesets what may hold a formula: MathJax, loaded for any text, would stay for good. */
+function whereFormulas(own: IRenderMime.ILatexTypesetter): IRenderMime.ILatexTypesetter {
+  return {
+    typeset: node => {
+      if (/\$|\\[([]|\\begin\b/.test(node.textContent ?? '')) {
+        own.typeset(node);
+      }
+    }
+  };
 }
 
 /** An image with words for those who do not see it: its text, else its kind. */
@@ -83,17 +97,12 @@ export function outputArea(
     return drawn(outputs, rendermime, prompted);
   }
   const panel = new Panel();
-  const node = document.createElement('div');
-  node.className = 'codesave-note';
-  const button = document.createElement('button');
-  button.className = 'codesave-Button';
-  button.textContent = trans.__('Show it');
-  button.onclick = () => {
-    panel.widgets[0].dispose();
+  const said = trans.__('%1 of output, not drawn at once.', bytes(size));
+  const show = () => {
+    empty(panel);
     panel.addWidget(drawn(outputs, rendermime, prompted));
   };
-  node.append(trans.__('%1 of output, not drawn at once. ', bytes(size)), button);
-  panel.addWidget(new Widget({ node }));
+  panel.addWidget(withheld(said, trans, show));
   return panel;
 }
 

@@ -4,8 +4,8 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, Widget } from '@lumino/widgets';
 import { changedCells, type SessionModel } from '../model/session';
+import { sourceOf } from '../model/source';
 import type { IOutlined } from '../tokens';
-import { sourceOf } from './celldiff';
 import { CellList, LINE, type IRow, type ISource } from './celllist';
 import { outputArea } from './rendering';
 import { textView, type Languages } from './textdiff';
@@ -16,12 +16,10 @@ export class SessionCells extends CellList {
     private model: SessionModel,
     private languages: Languages,
     private rendermime: IRenderMimeRegistry,
-    private trans: TranslationBundle
+    trans: TranslationBundle
   ) {
-    super(trans.__('Cells'));
+    super(trans);
     this.addClass('codesave-SessionCells');
-    this.gaps.className = 'codesave-note';
-    this.gaps.setAttribute('role', 'listitem');
     this.node.append(this.gaps);
     void this.load();
   }
@@ -55,13 +53,6 @@ export class SessionCells extends CellList {
       node.classList.add('codesave-mod-found');
       setTimeout(() => node.classList.remove('codesave-mod-found'), 1500);
     }
-  }
-
-  protected failed(error: Error): HTMLElement {
-    const node = document.createElement('p');
-    node.className = 'codesave-note';
-    node.textContent = this.trans.__('This cell could not be fetched: %1', error.message);
-    return node;
   }
 
   private async load(): Promise<void> {
@@ -113,7 +104,7 @@ export class SessionCells extends CellList {
     return panel;
   }
 
-  private gaps = document.createElement('p');
+  private gaps = this.remark('');
   private nodes: HTMLElement[] = [];
   private shown: readonly IOutlined[] = [];
   private language: Extension = [];

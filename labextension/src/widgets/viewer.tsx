@@ -7,15 +7,17 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
-import { CodeSaveError } from '../client';
 import type { SessionModel } from '../model/session';
 import { runTitle } from '../model/titles';
 import type { IOutlined, IRunPage, IStoredFile } from '../tokens';
-import { executionsOf } from './executions';
 import { saveAs } from './download';
 import { Drawn } from './drawn';
+import { empty } from './empty';
+import { executionsOf } from './executions';
+import { Failure } from './failure';
 import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
+import { note } from './note';
 import { showBlockedOnClick } from './rendering';
 import { RunDetails } from './rundetails';
 import { SessionCells } from './sessioncells';
@@ -188,20 +190,11 @@ export class SessionViewer extends Panel {
     } else if (error) {
       this.cells = null;
       empty(this.session);
-      this.session.addWidget(ReactWidget.create(this.failure(error)));
+      const again = () => void model.load();
+      this.session.addWidget(
+        ReactWidget.create(<Failure error={error} again={again} trans={this.options.trans} />)
+      );
     }
-  }
-
-  private failure(error: Error): JSX.Element {
-    return (
-      <div className="codesave-Failure" role="alert">
-        <h2>{error.message}</h2>
-        {error instanceof CodeSaveError && error.reason && <p>{error.reason}</p>}
-        <button className="codesave-Button" onClick={() => void this.model.load()}>
-          {this.options.trans.__('Try again')}
-        </button>
-      </div>
-    );
   }
 
   /** Ready is what has been drawn. */
@@ -214,10 +207,8 @@ export class SessionViewer extends Panel {
     if (model.executions.length === 0) {
       this.cells = null;
       empty(this.session);
-      const node = document.createElement('p');
-      node.className = 'codesave-note';
-      node.textContent = trans.__(
-        'No cell was executed in this run. What it saved is listed under Details.'
+      const node = note(
+        trans.__('No cell was executed in this run. What it saved is listed under Details.')
       );
       this.session.addWidget(new Widget({ node }));
       return;
@@ -239,10 +230,4 @@ export class SessionViewer extends Panel {
   private session = new Panel();
   private cells: SessionCells | null = null;
   private page: ViewerPage = 'session';
-}
-
-function empty(panel: Panel): void {
-  while (panel.widgets.length) {
-    panel.widgets[0].dispose();
-  }
 }
