@@ -9,14 +9,13 @@ large ones the rarer words of each cell name the few it is compared with.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from .chains import Link, heaviest_chain
+from .chains import Link, heaviest_chain, stretches
 from .likeness import Cells, Numbers, likeness, worth_comparing
 from .normalize import Json
-from .sequences import Block, Gap, Work, gaps, joined, matching_blocks, runs
+from .sequences import Block, Gap, Work, gaps, joined, matching_blocks
 
 ALIKE = 0.25  # likeness from which two cells in a gap are the same cell, edited
 ALIKE_AMONG_FEW = 0.2  # the same in a gap of so few that place says something: FEW pairs at most
@@ -57,14 +56,11 @@ def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     blocks.sort()
     moves = sides.moved(list(gaps(blocks, n, m)))
     rows_moved, columns_moved = {i for i, _ in moves}, {j for _, j in moves}
-    blocks += [
-        (i, j, 1)
-        for start, stop, head_start, head_stop in gaps(blocks, n, m)
-        for i, j in sides.by_likeness(
-            [i for i in range(start, stop) if i not in rows_moved],
-            [j for j in range(head_start, head_stop) if j not in columns_moved],
-        )
-    ]
+    for start, stop, head_start, head_stop in list(gaps(blocks, n, m)):
+        rows = [i for i in range(start, stop) if i not in rows_moved]
+        columns = [j for j in range(head_start, head_stop) if j not in columns_moved]
+        if rows and columns:
+            blocks += sides.by_likeness(rows, columns)
     blocks = joined(sorted(blocks))
     moves += sides.moved_and_edited(list(gaps(blocks, n, m)), moves)
     return Alignment(blocks, sorted(moves, key=lambda pair: pair[1]))
@@ -109,15 +105,18 @@ class _Sides:
         return None if name is None else self.a.index.get(name)
 
     def chain(self, rows: range, columns: range) -> list[Block]:
-        """The heaviest chain of pairs of equal sources or ids; mostly they all are one chain."""
-        blocks = runs(self.candidates(rows, columns))
-        if all(p[0] + p[2] <= q[0] and p[1] + p[2] <= q[1] for p, q in pairwise(blocks)):
-            return blocks
-        pairs = ((i + k, j + k) for i, j, n in blocks for k in range(n))
-        return runs(heaviest_chain(Link(i, j, self.weight(i, j)) for i, j in pairs))
+        """The heaviest chain of equal sources or ids; they are weighed only where they cross."""
+        found: list[Block] = []
+        for crossing in stretches(self.candidates(rows, columns)):
+            if len(crossing) > 1:
+                crossing = heaviest_chain(
+                    Link(i, j, self.weight(i, j, n), n) for i, j, n in crossing
+                )
+            found += crossing
+        return found
 
-    def candidates(self, rows: range, columns: range) -> Iterator[tuple[int, int]]:
-        """Pairs of equal sources or ids, in the order of head."""
+    def candidates(self, rows: range, columns: range) -> list[Block]:
+        """Equal sources or ids, by head: each pair alone, or runs of cells without another."""
         a, b = self.a, self.b
         last = dict(zip(a.keys[rows.start : rows.stop], rows, strict=True))
         several: dict[int, list[int]] = defaultdict(list)
@@ -125,51 +124,55 @@ class _Sides:
             for i in rows:
                 if a.keys[i] in several or last[a.keys[i]] != i:
                     several[a.keys[i]].append(i)
+        asked = ((j, self.with_id_of(j)) for j in columns)
+        with_id = {j: i for j, i in asked if i is not None and i in rows}
+        edited = {i for j, i in with_id.items() if a.keys[i] != b.keys[j]}
+        found: list[Block] = []
+        start = head_start = n = 0
         for j in columns:
-            key, same_id = b.keys[j], self.with_id_of(j)
-            if same_id is not None and same_id not in rows:
-                same_id = None
-            i = last.get(key)
-            if i is not None:
-                equal = several.get(key, (i,))
-                if len(equal) * b.count[key] <= REPEATS:
-                    for i in equal:
-                        yield i, j
-                elif same_id is not None and a.keys[same_id] == key:
-                    yield same_id, j
-                if len(equal) == 1 == b.count[key] and len(b.cells[j]["source"]) >= TELLING:
-                    continue  # the same text in one place on either side says more than an id
-            if (
-                same_id is not None
-                and a.keys[same_id] != key
-                and a.cell_type(same_id) == b.cell_type(j)
+            key, same_id = b.keys[j], with_id.get(j)
+            answers = several.get(key) or ([last[key]] if key in last else [])
+            once = len(answers) == 1 == b.count[key]
+            if once and answers[0] not in edited and same_id in (None, answers[0]):
+                if answers[0] - start == n == j - head_start:
+                    n += 1
+                else:
+                    found.append((start, head_start, n))
+                    start, head_start, n = answers[0], j, 1
+                continue
+            if len(answers) * b.count[key] > REPEATS:
+                answers = [i for i in answers if i == same_id]
+            # The same text in one place on either side says more than an id.
+            if not (once and len(b.cells[j]["source"]) >= TELLING) and (
+                same_id in edited and a.cell_type(same_id) == b.cell_type(j)
             ):
-                yield same_id, j
+                answers = [*answers, same_id]
+            found += [(start, head_start, n), *((i, j, 1) for i in answers)]
+            n = 0
+        return [block for block in [*found, (start, head_start, n)] if block[2]]
 
-    def weight(self, i: int, j: int) -> float:
+    def weight(self, i: int, j: int, n: int) -> float:
         """What a candidate weighs; a rerun of a repeated cell weighs less than the same."""
         a, b = self.a, self.b
         if a.keys[i] != b.keys[j]:
             return 0.5 + 2 * self.likeness(i, j) * min(a.mass(i), b.mass(j))
-        weight = 2 * a.mass(i)
-        if i == self.with_id_of(j):
-            return weight + 1
-        again = a.count[a.keys[i]] > 1 and a.cells[i].get("outputs") != b.cells[j].get("outputs")
-        return weight - 0.5 if again else weight
+        ids = zip(a.ids[i : i + n], b.ids[j : j + n], strict=True)
+        said: float = sum(x is not None and x == y for x, y in ids)
+        if not said and n == 1 and a.count[a.keys[i]] > 1:
+            said = -0.5 * (a.cells[i].get("outputs") != b.cells[j].get("outputs"))
+        return 2 * sum(map(a.mass, range(i, i + n))) + said
 
     def repeated(self, start: int, stop: int, head_start: int, head_stop: int) -> list[Block]:
         """Equal cells within a gap: those that repeat so often that order decides."""
         keys = self.a.keys[start:stop], self.b.keys[head_start:head_stop]
         return [(start + i, head_start + j, n) for i, j, n in matching_blocks(*keys, self.work)]
 
-    def by_likeness(self, rows: Sequence[int], columns: Sequence[int]) -> list[tuple[int, int]]:
+    def by_likeness(self, rows: Sequence[int], columns: Sequence[int]) -> list[Block]:
         """Pairs of a gap without equal cells; the fewer cells, the less they must be alike."""
         a, b = self.a, self.b
-        if not rows or not columns:
-            return []
         pairs = len(rows) * len(columns)
         if pairs == 1 and self.was_filled(rows[0], columns[0]):
-            return [(rows[0], columns[0])]
+            return [(rows[0], columns[0], 1)]
         enough = ALIKE_ALONE if pairs == 1 else ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
         depth = {i: n / len(rows) for n, i in enumerate(rows)}
         depth_in_head = {j: n / len(columns) for n, j in enumerate(columns)}

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
+
+from .sequences import Block
 
 
 class Link(NamedTuple):
-    """Item `base` may be item `head`; `weight` says how much would be lost without it."""
+    """A block that may be kept; `weight` says how much would be lost without it."""
 
     base: int
     head: int
     weight: float
+    length: int = 1
 
 
-def heaviest_chain(links: Iterable[Link]) -> list[tuple[int, int]]:
-    """Of the links, those that increase on both sides and weigh most together."""
+def stretches(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
+    """Blocks in the order of head, cut wherever none before the cut crosses one behind it."""
+    first = list(accumulate((i for i, _, _ in reversed(blocks)), min))
+    end = head_end = start = 0
+    for k, (i, j, n) in enumerate(blocks):
+        if k and end <= first[len(blocks) - 1 - k] and head_end <= j:
+            yield blocks[start:k]
+            start = k
+        end, head_end = max(end, i + n), max(head_end, j + n)
+    if blocks:
+        yield blocks[start:]
+
+
+def heaviest_chain(links: Iterable[Link]) -> list[Block]:
+    """Of the links, those that increase on both sides and weigh most together.
+
+    No link may begin within the rows or columns of another that is longer than one.
+    """
     ordered = sorted(links, key=lambda link: (link.base, -link.head))
     if all(p.base < q.base and p.head < q.head for p, q in pairwise(ordered)):
-        return [(link.base, link.head) for link in ordered]
+        return [(link.base, link.head, link.length) for link in ordered]
     # The best chains so far, by where they end in head: a longer reach must weigh more.
     ends: list[int] = []
     weights: list[float] = []
@@ -41,6 +60,6 @@ def heaviest_chain(links: Iterable[Link]) -> list[tuple[int, int]]:
     chain = []
     n = last[-1] if last else -1
     while n >= 0:
-        chain.append((ordered[n].base, ordered[n].head))
+        chain.append((ordered[n].base, ordered[n].head, ordered[n].length))
         n = before[n]
     return chain[::-1]

@@ -9,7 +9,7 @@ from typing import Any
 
 from .chains import Link, heaviest_chain
 from .normalize import Json
-from .sequences import Work, gaps, matching_blocks
+from .sequences import Block, Work, gaps, matching_blocks
 from .text import Op, diff_lines, likeness_of_texts, replaced
 
 MARKED = 40  # lines of an output told by their words: a rerun changes many, and nobody reads them
@@ -35,23 +35,23 @@ def diff_outputs(base: Sequence[Json], head: Sequence[Json], work: Work) -> list
     i = j = 0
     for i0, i1, j0, j1 in gaps(blocks, len(base), len(head)):
         i, j = i0, j0
-        for p, q in _answers(base[i0:i1], head[j0:j1], work):
+        for p, q, n in _answers(base[i0:i1], head[j0:j1], work):
             ops += replaced(i, i0 + p, list(head[j : j0 + q]))
-            inner = _diff_output(base[i0 + p], head[j0 + q], work)
-            ops.append({"op": "patch", "key": i0 + p, "diff": inner})
-            i, j = i0 + p + 1, j0 + q + 1
+            i, j = i0 + p + n, j0 + q + n
+            for k in range(n):
+                inner = _diff_output(base[i0 + p + k], head[j0 + q + k], work)
+                ops.append({"op": "patch", "key": i0 + p + k, "diff": inner})
         ops += replaced(i, i1, list(head[j:j1]))
     return ops
 
 
-def _answers(base: Sequence[Json], head: Sequence[Json], work: Work) -> list[tuple[int, int]]:
+def _answers(base: Sequence[Json], head: Sequence[Json], work: Work) -> list[Block]:
     """Which output of head answers which of base: of one kind, the more alike the better."""
     kinds = [_kind(o) for o in base], [_kind(o) for o in head]
     if len(base) == 1 == len(head):
-        return [(0, 0)] if kinds[0] == kinds[1] else []
+        return [(0, 0, 1)] if kinds[0] == kinds[1] else []
     if len(base) * len(head) > SMALL_GAP:
-        blocks = matching_blocks(*kinds, work)
-        return [(i + k, j + k) for i, j, n in blocks for k in range(n)]
+        return matching_blocks(*kinds, work)
     links = []
     for i, kind in enumerate(kinds[0]):
         for j, other in enumerate(kinds[1]):
