@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("runs", help="list runs, newest first")
     command.add_argument("--project", help="only runs of this project")
     command.add_argument("--notebook", metavar="PATH", help="only runs of this notebook")
+    command.add_argument("--deleted", action="store_true", help="those that `restore` brings back")
     command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
     add_json(command)
     command.set_defaults(command=runs)
@@ -67,13 +68,19 @@ def runs(arguments: argparse.Namespace) -> None:
     notebook = os.path.abspath(arguments.notebook) if arguments.notebook else None
     with opened() as ingest:
         page = ingest.store.runs(
-            project=arguments.project, notebook=notebook, limit=max(arguments.limit, 1)
+            project=arguments.project,
+            notebook=notebook,
+            deleted=arguments.deleted,
+            limit=max(arguments.limit, 1),
         )
     if arguments.json:
         print_json([run.summary() for run in page.items])
         return
     if not page.items:
-        print("No runs yet. Execute a cell in JupyterLab, or try `jupyter codesave demo`.")
+        if arguments.deleted or notebook or arguments.project:
+            print("There are no such runs; `jupyter codesave runs` lists all.")
+        else:
+            print("No runs yet. Execute a cell in JupyterLab, or try `jupyter codesave demo`.")
         return
     print_table(
         ("RUN", "STARTED", "STATE", "NAME", "PROJECT", "CELLS", "ARTIFACT"),

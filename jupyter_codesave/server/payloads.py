@@ -80,11 +80,20 @@ class Payloads:
         state: str | None = None,
         q: str | None = None,
     ) -> dict[str, Any]:
-        """List runs, newest first, a page at a time; `notebook` is a contents path."""
+        """List runs, newest first, a page at a time.
+
+        `notebook` is a contents path; the state `deleted` lists what `restore` brings back.
+        """
         if notebook and self.root and not os.path.isabs(notebook):
             notebook = os.path.join(self.root, *notebook.split("/"))
         page = self.store.runs(
-            project=project, notebook=notebook, state=state, q=q, limit=limit, cursor=cursor
+            project=project,
+            notebook=notebook,
+            state=None if state == "deleted" else state,
+            deleted=state == "deleted",
+            q=q,
+            limit=limit,
+            cursor=cursor,
         )
         return {"runs": [self._summary(run) for run in page.items], "next": page.next}
 

@@ -146,7 +146,9 @@ def test_a_deleted_run_is_gone_until_it_is_restored(demo: Home) -> None:
     run = demo.json("runs")[1]["id"]
     demo.command("delete", run)
     assert run not in [found["id"] for found in demo.json("runs")]
+    assert [found["id"] for found in demo.json("runs", "--deleted")] == [run]
     demo.command("restore", run[:8])
+    assert "no such runs" in demo.command("runs", "--deleted").stdout
     assert run in [found["id"] for found in demo.json("runs")]
 
 

@@ -162,6 +162,7 @@ def test_a_run_is_renamed_tagged_deleted_and_restored(lab: Lab) -> None:
     assert refused(lab, f"runs/{run}", "PATCH", {"state": "finished"})[0] == 400
     assert lab.api(f"runs/{run}", "DELETE") is None
     assert run not in [found["id"] for found in lab.api("runs?limit=1000")["runs"]]
+    assert [found["id"] for found in lab.api("runs?state=deleted")["runs"]] == [run]
     assert lab.api(f"runs/{run}/restore", "POST", {})["id"] == run
     assert run in [found["id"] for found in lab.api("runs?limit=1000")["runs"]]
 
