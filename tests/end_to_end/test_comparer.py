@@ -479,3 +479,25 @@ def test_a_comparison_says_when_its_run_went_on(
     page.wait_for_selector(".codesave-Outdated", state="detached")
     cells(page.locator(READY), "modified").first.locator(".cm-merge-a").first.wait_for()
     assert page.problems == []
+
+
+def test_formulas_are_typeset_and_text_without_one_loads_nothing_for_it(
+    lab: Lab, page: Any
+) -> None:
+    for name, text in (("plain", "Costs *nothing*."), ("formula", "Costs $x^2$ *much*.")):
+        for side in ("before", "after"):
+            cells_ = [new_markdown_cell(text, id="text"), new_code_cell(side, id="code")]
+            nbformat.write(new_notebook(cells=cells_), lab.root / f"{name}-{side}.ipynb")
+    scripts: list[str] = []
+    loaded = []
+    open_lab(page, lab)
+    page.on("request", lambda one: scripts.append(one.url) if "/static/lab/" in one.url else None)
+    for name in ("plain", "formula"):
+        sides = {"base": f"./{name}-before.ipynb", "head": f"./{name}-after.ipynb"}
+        comparer = compare_again(page, sides)
+        comparer.locator(".codesave-Markdown em").wait_for()
+        if name == "formula":
+            comparer.locator(".codesave-Markdown mjx-container").wait_for()
+        loaded.append(len(scripts))
+    assert loaded[0] + 3 < loaded[1]
+    assert page.problems == []

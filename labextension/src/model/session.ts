@@ -3,6 +3,7 @@ import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
 import type { IOutline, IOutlined, IRunPage, IStoredFile } from '../tokens';
 import { CellCache } from './cellcache';
+import { SessionText } from './sessiontext';
 
 /** One run as it is looked at: its page, an outline of its executions, cells as they are seen. */
 export class SessionModel {
@@ -10,7 +11,9 @@ export class SessionModel {
     private client: CodeSaveClient,
     readonly run: string
   ) {
-    this._cells = new CellCache(indices => client.sessionCells(run, indices));
+    const fetch = (indices: readonly number[]) => client.sessionCells(run, indices);
+    this._cells = new CellCache(fetch);
+    this._text = new SessionText(fetch);
   }
 
   state: 'loading' | 'ready' | 'error' = 'loading';
@@ -32,7 +35,10 @@ export class SessionModel {
         this.client.run(this.run),
         this.client.executions(this.run)
       ]);
-      changedCells(this.executions, outline.executions).forEach(i => this._cells.forget(i));
+      for (const place of changedCells(this.executions, outline.executions)) {
+        this._cells.forget(place);
+        this._text.forget(place);
+      }
       this.page = page;
       this.outline = outline;
       this.state = 'ready';
@@ -60,6 +66,11 @@ export class SessionModel {
     return this._cells.get(index);
   }
 
+  /** What can be read of each execution. */
+  texts(): Promise<readonly string[]> {
+    return this._text.all(this.executions);
+  }
+
   /** The whole session notebook. */
   notebook(): Promise<INotebookContent> {
     return this.client.notebook(this.run);
@@ -71,6 +82,7 @@ export class SessionModel {
   }
 
   private _cells: CellCache;
+  private _text: SessionText;
   private _pending = false;
   private _changed = new Signal<this, void>(this);
 }

@@ -6,6 +6,7 @@ import {
 } from '@jupyterlab/application';
 import { Clipboard, Notification, WidgetTracker } from '@jupyterlab/apputils';
 import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { ISearchProviderRegistry } from '@jupyterlab/documentsearch';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -17,6 +18,7 @@ import { labLink, linked, openInMain } from '../shell';
 import { ICodeSave, RUN_EVENT, type IRunEvent } from '../tokens';
 import { saveAs } from '../widgets/download';
 import { storedRendermime } from '../widgets/rendering';
+import { SessionSearch } from '../widgets/sessionsearch';
 import { Languages } from '../widgets/textdiff';
 import { SessionViewer } from '../widgets/viewer';
 
@@ -29,7 +31,13 @@ export const viewer: JupyterFrontEndPlugin<void> = {
   description: 'Opens the session notebook of a run, read-only.',
   autoStart: true,
   requires: [ICodeSave, IRenderMimeRegistry, IEditorLanguageRegistry],
-  optional: [INotebookTracker, ILabShell, ILayoutRestorer, ITranslator],
+  optional: [
+    INotebookTracker,
+    ILabShell,
+    ILayoutRestorer,
+    ITranslator,
+    ISearchProviderRegistry
+  ],
   activate: (
     app: JupyterFrontEnd,
     { client }: ICodeSave,
@@ -38,11 +46,16 @@ export const viewer: JupyterFrontEndPlugin<void> = {
     notebooks: INotebookTracker | null,
     labShell: ILabShell | null,
     restorer: ILayoutRestorer | null,
-    translator: ITranslator | null
+    translator: ITranslator | null,
+    search: ISearchProviderRegistry | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_codesave');
     const tracker = new WidgetTracker<SessionViewer>({ namespace: 'codesave-session' });
     const languages = new Languages(languageRegistry);
+    search?.add('jupyter-codesave:session', {
+      isApplicable: widget => widget instanceof SessionViewer,
+      createNew: widget => new SessionSearch(widget as SessionViewer)
+    });
 
     app.commands.addCommand(CommandIDs.openSession, {
       label: trans.__('Open session'),

@@ -44,7 +44,7 @@ export class CellList extends Widget {
     this.node.setAttribute('role', 'list');
     this.node.setAttribute('aria-label', trans.__('Cells'));
     for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) {
-      this.node.addEventListener(kind, () => (this.held = null), { passive: true });
+      this.node.addEventListener(kind, () => this.release(), { passive: true });
     }
   }
 
@@ -77,6 +77,11 @@ export class CellList extends Widget {
     this.heldUntil = performance.now() + HOLD;
     node.scrollIntoView({ block: 'start' });
     requestAnimationFrame(hold);
+  }
+
+  /** Lets go of the row that is held. */
+  release(): void {
+    this.held = null;
   }
 
   /** Says how the content of `node` is made. */

@@ -55,6 +55,18 @@ export class SessionCells extends CellList {
     }
   }
 
+  /** The place of the first cell in view. */
+  get topPlace(): number {
+    const { top } = this.node.getBoundingClientRect();
+    const first = this.nodes.findIndex(node => node.getBoundingClientRect().bottom > top);
+    return Math.max(first, 0);
+  }
+
+  /** What is drawn of the cell at `place`. */
+  drawn(place: number): Element | null {
+    return this.nodes[place]?.querySelector('.codesave-SessionCell-content') ?? null;
+  }
+
   private async load(): Promise<void> {
     this.language = await this.languages.load(this.model.outline?.language ?? 'text/x-python');
     if (!this.isDisposed) {

@@ -123,6 +123,9 @@ export class SessionViewer extends Panel {
     return this.options.model;
   }
 
+  /** The session notebook; null until it has a cell. */
+  cells: SessionCells | null = null;
+
   /** Scrolls the session notebook to the cell at `index`. */
   goTo(index: number): void {
     this.turnTo('session');
@@ -228,6 +231,5 @@ export class SessionViewer extends Panel {
   private images: Widget;
   private executions = new Panel();
   private session = new Panel();
-  private cells: SessionCells | null = null;
   private page: ViewerPage = 'session';
 }
