@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any
 from traitlets import Bool, CaselessStrEnum, Integer, TraitError, Unicode
 from traitlets.config import Configurable
 
+from .control import read_control
 from .errors import SettingsError
 
 CAPTURE = ("all", "sources", "off")
-CONTROL_FILE = "control.json"
 CONFIG_FILE = "jupyter_codesave_config.json"
 GIGABYTE = 1 << 30
 
@@ -105,53 +104,6 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     from jupyter_core.paths import jupyter_data_dir
 
     return Path(jupyter_data_dir()) / "codesave"
-
-
-def read_control(folder: Path) -> dict[str, Any]:
-    """Read control.json, the channel from the server to kernels; {} when there is none.
-
-    `user` holds the user's settings, `notebooks` maps absolute notebook paths to what their
-    metadata says (`{"capture": "off"}`).
-    """
-    try:
-        found = json.loads((folder / CONTROL_FILE).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_control(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Change keys of control.json in one step, and give what it says now; None drops a key."""
-    control = {**read_control(folder), **changes}
-    control = {key: value for key, value in control.items() if value is not None}
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = folder / f"{CONTROL_FILE}.{os.getpid()}.{os.urandom(4).hex()}"
-    try:
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(control, indent=1, sort_keys=True), "utf-8")
-        draft.replace(folder / CONTROL_FILE)
-    finally:
-        draft.unlink(missing_ok=True)
-    return control
-
-
-def note_rename(folder: Path, old: str, new: str) -> None:
-    """Note that a notebook (absolute path) has a new name; sessions keep the old one."""
-    renames = [*(read_control(folder).get("renames") or []), {"old": old, "new": new}]
-    renames[-1]["at"] = time.time()
-    write_control(folder, renames=renames[-200:])
-
-
-def renamed(folder: Path, path: str, since: float) -> str:
-    """Give what `path` is called now, if it was renamed after `since` (seconds of the epoch)."""
-    for rename in read_control(folder).get("renames") or []:
-        if isinstance(rename, dict) and rename.get("at", 0) >= since and "new" in rename:
-            old = str(rename.get("old"))
-            if path == old:
-                path = str(rename["new"])
-            elif path.startswith(old + os.sep):  # a folder above it
-                path = str(rename["new"]) + path[len(old) :]
-    return path
 
 
 def resolve(

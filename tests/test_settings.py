@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_codesave.control import changed_control
 from jupyter_codesave.errors import SettingsError
-from jupyter_codesave.settings import note_rename, renamed, resolve, write_control
+from jupyter_codesave.settings import resolve
+
+
+def say(folder: Path, **values: Any) -> None:
+    """Say something in control.json."""
+    with changed_control(folder) as control:
+        control.update(values)
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def test_the_highest_level_that_speaks_decides(places: dict[str, Any]) -> None:
     assert found(places, "project") == ("", "default")
     places["admin"].write_text('{"CodeSave": {"project": "admin"}}')
     assert found(places, "project") == ("admin", str(places["admin"]))
-    write_control(places["data"], user={"project": "user"})
+    say(places["data"], user={"project": "user"})
     assert found(places, "project") == ("user", "user settings")
     pyproject = places["cwd"] / "pyproject.toml"
     pyproject.write_text('[tool.codesave]\nproject = "file"\n')
@@ -54,19 +60,19 @@ def test_the_highest_level_that_speaks_decides(places: dict[str, Any]) -> None:
 @pytest.mark.parametrize("level", ["admin", "user", "project", "environment", "notebook", "call"])
 def test_off_at_any_level_wins_over_everything(places: dict[str, Any], level: str) -> None:
     notebook = str(places["cwd"] / "a.ipynb")
-    write_control(places["data"], user={"capture": "all"})
+    say(places["data"], user={"capture": "all"})
     (places["cwd"] / "pyproject.toml").write_text('[tool.codesave]\ncapture = "all"\n')
     more: dict[str, Any] = {"explicit": {"capture": "all"}, "environ": {"CODESAVE": "on"}}
     if level == "admin":
         places["admin"].write_text('{"CodeSave": {"capture": "off"}}')
     elif level == "user":
-        write_control(places["data"], user={"capture": "off"})
+        say(places["data"], user={"capture": "off"})
     elif level == "project":
         (places["cwd"] / "pyproject.toml").write_text('[tool.codesave]\ncapture = "off"\n')
     elif level == "environment":
         more["environ"] = {"CODESAVE": "off"}
     elif level == "notebook":
-        write_control(places["data"], notebooks={notebook: {"capture": "off"}})
+        say(places["data"], notebooks={notebook: {"capture": "off"}})
     else:
         more["explicit"] = {"capture": "off"}
     assert found(places, "capture", notebook=notebook, **more)[0] == "off"
@@ -89,7 +95,7 @@ def test_the_project_of_a_notebook_or_program_counts_wherever_it_is_started(
 
 def test_what_an_administrator_locked_cannot_be_changed(places: dict[str, Any]) -> None:
     places["admin"].write_text('{"CodeSave": {"durability": "cell", "locked": ["durability"]}}')
-    write_control(places["data"], user={"durability": "second"})
+    say(places["data"], user={"durability": "second"})
     settings = resolve(cwd=places["cwd"], environ=places["environ"])
     assert settings["durability"].value == "cell"
     assert settings["durability"].locked
@@ -97,7 +103,7 @@ def test_what_an_administrator_locked_cannot_be_changed(places: dict[str, Any]) 
 
 def test_a_user_locks_nothing(places: dict[str, Any]) -> None:
     places["user"].write_text('{"CodeSave": {"durability": "cell", "locked": ["durability"]}}')
-    write_control(places["data"], user={"durability": "second"})
+    say(places["data"], user={"durability": "second"})
     assert found(places, "durability") == ("second", "user settings")
 
 
@@ -125,21 +131,6 @@ def test_a_broken_project_file_is_named(places: dict[str, Any]) -> None:
     (places["cwd"] / "pyproject.toml").write_text("[tool.codesave\n")
     with pytest.raises(SettingsError, match=r"pyproject\.toml"):
         resolve(cwd=places["cwd"], environ=places["environ"])
-
-
-def test_control_json_is_replaced_in_one_step_and_keeps_other_keys(tmp_path: Path) -> None:
-    write_control(tmp_path, user={"capture": "off"}, roots=["/a"])
-    write_control(tmp_path, user=None)
-    assert json.loads((tmp_path / "control.json").read_text()) == {"roots": ["/a"]}
-    assert [file.name for file in tmp_path.iterdir()] == ["control.json"]
-
-
-def test_a_renamed_notebook_is_found_by_its_new_name(tmp_path: Path) -> None:
-    note_rename(tmp_path, "/w/a.ipynb", "/w/b.ipynb")
-    note_rename(tmp_path, "/w", "/moved")
-    assert renamed(tmp_path, "/w/a.ipynb", since=0) == "/moved/b.ipynb"
-    assert renamed(tmp_path, "/w/a.ipynb", since=4e9) == "/w/a.ipynb"
-    assert renamed(tmp_path, "/other/a.ipynb", since=0) == "/other/a.ipynb"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, BinaryIO
 
+from ..control import CONTROL_FILE, renamed
 from ..errors import CodeSaveError
-from ..settings import CONTROL_FILE, Setting, data_dir, decision, renamed, resolve
+from ..settings import Setting, data_dir, decision, resolve
 from .session import process_started
 
 _NAME, _BLOCK = b'"codesave"', 1 << 20

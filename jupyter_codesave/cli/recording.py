@@ -9,9 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..control import changed_control
 from ..errors import CodeSaveError, UsageError
 from ..journal.events import SUFFIX
-from ..settings import data_dir, decision, read_control, resolve, write_control
+from ..settings import data_dir, decision, resolve
 from .output import add_json, bytes_text, opened, print_facts, print_json
 
 STARTUP = "50-jupyter_codesave.py"
@@ -122,9 +123,9 @@ def off(_: argparse.Namespace) -> None:
 
 
 def _switch(capture: str | None) -> None:
-    folder = data_dir()
-    user = {**(read_control(folder).get("user") or {}), "capture": capture}
-    write_control(folder, user={k: v for k, v in user.items() if v is not None} or None)
+    with changed_control(data_dir()) as control:
+        user = {**(control.get("user") or {}), "capture": capture}
+        control["user"] = {key: value for key, value in user.items() if value is not None}
 
 
 def setup(arguments: argparse.Namespace) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..control import read_control
 from ..disk import checkout_of
-from ..settings import read_control
 
 
 def project_of(path: str | None) -> str:

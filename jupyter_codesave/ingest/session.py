@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
+from ..control import renamed
 from ..errors import CodeSaveError, NotFoundError
 from ..journal import events
 from ..journal.erase import erase
@@ -29,7 +30,6 @@ from ..model.artifact import CODE, SESSION_NOTEBOOK, is_name
 from ..model.manifest import FILE, Entry, Manifest
 from ..model.moment import spelled_ns
 from ..model.run import EndedBy, Run, State
-from ..settings import renamed
 from ..store import JournalState, Store
 from .files import (
     code_of,

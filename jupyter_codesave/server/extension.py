@@ -15,6 +15,7 @@ from jupyter_server.serverapp import ServerApp
 from tornado.ioloop import IOLoop
 
 from .._version import __version__
+from ..control import changed_control, note_rename, read_control
 from ..errors import CodeSaveError, SettingsError, UnavailableError
 from ..settings import (
     CodeSave,
@@ -22,10 +23,7 @@ from ..settings import (
     StoreSettings,
     data_dir,
     decision,
-    note_rename,
-    read_control,
     resolve,
-    write_control,
 )
 from .follower import Follower
 from .observer import Observers
@@ -35,7 +33,7 @@ from .workers import MEMORY_LIMIT, Pool
 CONTENTS_SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 RUN_SCHEMA = "https://events.jupyter.org/codesave/run/v1"
 STATUS_SCHEMA = "https://events.jupyter.org/codesave/status/v1"
-_SECRETS = ("CODESAVE_DATABASE_URL", "CODESAVE_ARTIFACT_URL")
+_URLS = ("database_url", "artifact_url")  # they may hold credentials
 
 
 class CodeSaveServer:
@@ -48,8 +46,8 @@ class CodeSaveServer:
         self.root = os.path.abspath(os.path.expanduser(getattr(app, "root_dir", "") or ""))
         self.config = (CodeSave(parent=app), StoreSettings(parent=app))
         environment = {**os.environ, "CODESAVE_SERVER_ROOT": self.root, **self._configured()}
-        for name in _SECRETS:  # kernels inherit our environment, and never see a credential
-            os.environ.pop(name, None)
+        for name in _URLS:  # kernels inherit our environment
+            os.environ.pop(f"CODESAVE_{name.upper()}", None)
         self.ingests = Pool(1, environment)
         self.reads = Pool(1, environment)
         self.downloads = Pool(4, environment)  # apart: a browser that pauses one stops no list
@@ -61,10 +59,9 @@ class CodeSaveServer:
     async def start(self) -> None:
         """Tell kernels about this server's root, and begin to follow the journals."""
         try:
-            roots = [
-                root for root in read_control(self.folder).get("roots", []) if root != self.root
-            ]
-            write_control(self.folder, roots=[self.root, *roots][:20])
+            with changed_control(self.folder) as control:
+                roots = [root for root in control.get("roots") or [] if root != self.root]
+                control["roots"] = [self.root, *roots][:20]
         except OSError as error:
             self.app.log.warning(
                 "jupyter_codesave: %s cannot be written (%s): nothing is recorded; "
@@ -125,25 +122,30 @@ class CodeSaveServer:
 
     def settings(self) -> dict[str, Any]:
         """Give every setting with its source and whether it is locked."""
-        secret = ("database_url", "artifact_url")
         return {
             name: {"value": setting.value, "source": setting.source, "locked": setting.locked}
             for name, setting in self._resolve().items()
-            if name not in secret
+            if name not in _URLS
         }
 
     def set_user(self, changes: dict[str, Any]) -> None:
         """Change user settings; null takes one back. Effective at once in running kernels."""
-        user = {**(read_control(self.folder).get("user") or {}), **changes}
-        user = {key: value for key, value in user.items() if value is not None}
         current = self._resolve()
         for key in changes:
+            if key in _URLS:  # kernels read control.json, and never see a credential
+                raise SettingsError(
+                    f"{key} is not set here: it belongs in the server's own config "
+                    f"(c.StoreSettings.{key}) or environment"
+                )
             if key in current and current[key].locked:
                 raise SettingsError(
                     f"the setting {key} is locked by {current[key].source}; ask its administrator"
                 )
-        resolve(explicit=user)  # refuses unknown keys and bad values
-        write_control(self.folder, user=user)
+        with changed_control(self.folder) as control:
+            user = {**(control.get("user") or {}), **changes}
+            user = {key: value for key, value in user.items() if value is not None}
+            resolve(explicit=user)  # refuses unknown keys and bad values
+            control["user"] = user
         self._switch = None
         self.heed_switch()
 
@@ -195,13 +197,11 @@ def _watch_metadata(codesave: CodeSaveServer) -> Any:
         said = model["content"].get("metadata", {}).get("codesave")
         capture = said.get("capture") if isinstance(said, dict) else None
         where = os.path.join(codesave.root, *path.strip("/").split("/"))
-        notebooks = read_control(codesave.folder).get("notebooks") or {}
         wanted = {"capture": capture} if capture in ("off", "sources") else None
-        if notebooks.get(where) != wanted:
-            notebooks.pop(where, None)
-            if wanted:
-                notebooks[where] = wanted
-            write_control(codesave.folder, notebooks=notebooks or None)
+        if (read_control(codesave.folder).get("notebooks") or {}).get(where) != wanted:
+            with changed_control(codesave.folder) as control:
+                notebooks = {**(control.get("notebooks") or {}), where: wanted}
+                control["notebooks"] = {path: said for path, said in notebooks.items() if said}
 
     return pre_save
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..capture.skip import is_skipped
+from ..control import renamed
 from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.writer import Writer
 from ..model.digest import digest_of
 from ..model.run import new_id
-from ..settings import decision, renamed, resolve
+from ..settings import decision, resolve
 
 if TYPE_CHECKING:
     from .extension import CodeSaveServer

@@ -259,6 +259,10 @@ def test_settings_are_changed_and_bad_ones_refused(start_lab: Callable[..., Lab]
     assert code == 400
     assert "perhaps" in answer["message"]
     assert refused(lab, "settings", "PUT", {"nonsense": 1})[0] == 400
+    code, answer = refused(lab, "settings", "PUT", {"database_url": "postgresql://u:canary@h/d"})
+    assert code == 400
+    assert "the server's own config" in answer["message"]
+    assert "canary" not in (lab.home.data / "control.json").read_text()
 
 
 def test_a_data_folder_that_cannot_be_written_is_told(

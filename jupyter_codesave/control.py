@@ -1,0 +1,101 @@
+"""control.json: what the server and the command line tell kernels, and each other.
+
+`user` holds the user's settings, `notebooks` maps absolute notebook paths to what their metadata
+says (`{"capture": "off"}`), `roots` names the roots of servers, the latest first, and `renames`
+what notebooks are called now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .disk import sync_folder
+
+CONTROL_FILE = "control.json"
+_RENAMES = 200
+_PATIENCE = 2.0  # s that a change waits for another one
+
+
+def read_control(folder: Path) -> dict[str, Any]:
+    """Read control.json; {} when there is none. A damaged one may have said off: it does."""
+    try:
+        found = json.loads((folder / CONTROL_FILE).read_bytes())
+    except OSError:
+        return {}
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"user": {"capture": "off"}}
+
+
+@contextmanager
+def changed_control(folder: Path) -> Iterator[dict[str, Any]]:
+    """Give control.json to be changed, and replace it in one step; keys that are empty go.
+
+    Nobody else changes it meanwhile. OSError when it cannot be written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(folder):
+        control = read_control(folder)
+        yield control
+        kept = {key: value for key, value in control.items() if value}
+        draft = folder / f"{CONTROL_FILE}.{os.getpid()}.{os.urandom(4).hex()}"
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(json.dumps(kept, indent=1, sort_keys=True))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(folder / CONTROL_FILE)
+            sync_folder(folder)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lock the folder itself; where there are no locks, or one is never given back, go without."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
+            except OSError:
+                break
+        yield
+    finally:
+        with suppress(OSError):
+            os.close(handle)
+
+
+def note_rename(folder: Path, old: str, new: str) -> None:
+    """Note that a notebook (absolute path) has a new name; sessions keep the old one."""
+    with changed_control(folder) as control:
+        renames = [*(control.get("renames") or []), {"old": old, "new": new, "at": time.time()}]
+        control["renames"] = renames[-_RENAMES:]
+
+
+def renamed(folder: Path, path: str, since: float) -> str:
+    """Give what `path` is called now, if it was renamed after `since` (seconds of the epoch)."""
+    for rename in read_control(folder).get("renames") or []:
+        if isinstance(rename, dict) and rename.get("at", 0) >= since and "new" in rename:
+            old = str(rename.get("old"))
+            if path == old:
+                path = str(rename["new"])
+            elif path.startswith(old + os.sep):  # a folder above it
+                path = str(rename["new"]) + path[len(old) :]
+    return path
