@@ -23,6 +23,8 @@ export namespace CommandIDs {
   export const tag = 'codesave:tag-run';
   /** `{run}`; without it the clicked run. */
   export const remove = 'codesave:delete-run';
+  /** `{run}`; without it the clicked run. */
+  export const restore = 'codesave:restore-run';
   export const nextChange = 'codesave:next-change';
   export const previousChange = 'codesave:previous-change';
   /** The open notebook against its last run. */

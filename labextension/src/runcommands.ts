@@ -133,8 +133,22 @@ export function addRunCommands(
     }
   });
 
+  commands.addCommand(CommandIDs.restore, {
+    label: trans.__('Restore run'),
+    isVisible: () => runs.listed === 'deleted',
+    execute: async args => {
+      const run = await fetched(args);
+      if (run) {
+        await runs.restore(run.id);
+        Notification.success(trans.__('Restored %1', runTitle(run)), { autoClose: 4000 });
+      }
+    }
+  });
+
   commands.addCommand(CommandIDs.remove, {
     label: trans.__('Delete run'),
+    isVisible: () => runs.listed !== 'deleted',
+    isEnabled: () => runs.listed !== 'deleted',
     execute: async args => {
       const run = await fetched(args);
       if (!run) {

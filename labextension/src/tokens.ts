@@ -65,6 +65,8 @@ export interface IOutlined {
   execution: number | null;
   cell_id: string | null;
   status: string | null;
+  /** The name of the exception that ended it. */
+  error?: string | null;
   prompt: number | null;
   started: string | null;
   ended: string | null;
@@ -97,8 +99,11 @@ export interface IRunQuery {
   project?: string;
   notebook?: string;
   q?: string;
-  state?: string;
+  state?: RunState;
 }
+
+/** Runs of one state; `deleted` are those that can be restored, '' all that are not deleted. */
+export type RunState = '' | 'running' | 'finished' | 'crashed' | 'deleted';
 
 export interface IRunChange {
   name?: string;

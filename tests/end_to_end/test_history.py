@@ -137,6 +137,27 @@ def test_a_deleted_run_comes_back_with_undo(lab: Lab, page: Any, listed: dict[st
     assert page.problems == []
 
 
+def test_a_deleted_run_is_found_among_the_deleted_and_restored(
+    lab: Lab, page: Any, listed: dict[str, str]
+) -> None:
+    history = open_history(page, lab)
+    run = row(history, listed["first"])
+    choose(page, history, listed["first"], "Delete run")
+    run.wait_for(state="detached")
+
+    history.get_by_label("State of the runs").select_option("deleted")
+    row(history, listed["second"]).wait_for(state="detached")
+    run.click()
+    history.get_by_role("button", name="Restore").click()
+    run.wait_for(state="detached")
+    history.get_by_text("No run matches").wait_for()
+
+    history.get_by_label("State of the runs").select_option("finished")
+    run.wait_for()
+    row(history, listed["second"]).wait_for()
+    assert page.problems == []
+
+
 def test_two_runs_are_picked_and_compared_by_keyboard(
     lab: Lab, page: Any, listed: dict[str, str]
 ) -> None:

@@ -12,6 +12,7 @@ function run(id: string, notebook: string, minute: number): IRun {
 /** A server that holds `runs`; pages of three, so that paging shows. */
 function server(runs: IRun[]) {
   const asked: IRunQuery[] = [];
+  const gone = new Set<string>();
   const client = {
     asked,
     runs: async (query: IRunQuery) => {
@@ -19,14 +20,18 @@ function server(runs: IRun[]) {
       const found = runs
         .filter(one => !query.notebook || one.notebook === query.notebook)
         .filter(one => !query.q || one.id.includes(query.q))
+        .filter(one => gone.has(one.id) === (query.state === 'deleted'))
         .sort((a, b) => (a.started < b.started ? 1 : -1));
       const from = Number(query.cursor ?? 0);
       const next = from + 3 < found.length ? String(from + 3) : null;
       return { runs: found.slice(from, from + 3), next };
     },
     run: async (id: string) => runs.find(one => one.id === id),
-    deleteRun: async () => undefined,
-    restoreRun: async (id: string) => runs.find(one => one.id === id)
+    deleteRun: async (id: string) => void gone.add(id),
+    restoreRun: async (id: string) => {
+      gone.delete(id);
+      return runs.find(one => one.id === id);
+    }
   };
   return client as unknown as CodeSaveClient & { asked: IRunQuery[] };
 }
@@ -89,6 +94,21 @@ test('a deleted run leaves list and selection, and undo brings it back', async (
   assert.deepEqual(model.selection, []);
   await model.restore('run5');
   assert.equal(model.get('run5')?.id, 'run5');
+});
+
+test('deleted runs are listed by themselves and leave that list when restored', async () => {
+  const model = new RunsModel(server(RUNS));
+  await model.refresh();
+  await model.delete('run4');
+  await model.list('deleted');
+  assert.deepEqual(
+    model.groups.flatMap(group => group.runs.map(one => one.id)),
+    ['run4']
+  );
+  await model.restore('run4');
+  assert.deepEqual(model.groups, []);
+  await model.list('');
+  assert.equal(model.get('run4')?.id, 'run4');
 });
 
 test('an answer that comes after a newer question is dropped', async () => {

@@ -1,6 +1,6 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { CodeSaveClient } from '../client';
-import type { IRun, IRunEvent } from '../tokens';
+import type { IRun, IRunEvent, IRunQuery, RunState } from '../tokens';
 import { codeName } from './titles';
 
 const PAGE = 50;
@@ -30,6 +30,11 @@ export class RunsModel {
     return this._filter;
   }
 
+  /** The state that is listed. */
+  get listed(): RunState {
+    return this._listed;
+  }
+
   get complete(): boolean {
     return this._next === null;
   }
@@ -48,10 +53,8 @@ export class RunsModel {
     const turn = ++this._turn;
     try {
       const [page, own] = await Promise.all([
-        this.client.runs({ limit: PAGE, q: this._filter }),
-        this._current
-          ? this.client.runs({ limit: PAGE, q: this._filter, notebook: this._current })
-          : null
+        this.client.runs(this.query),
+        this._current ? this.client.runs({ ...this.query, notebook: this._current }) : null
       ]);
       if (turn !== this._turn) {
         return;
@@ -78,11 +81,7 @@ export class RunsModel {
     const turn = this._turn;
     this._paging = true;
     try {
-      const page = await this.client.runs({
-        limit: PAGE,
-        q: this._filter,
-        cursor: this._next
-      });
+      const page = await this.client.runs({ ...this.query, cursor: this._next });
       if (turn === this._turn) {
         page.runs.forEach(run => this._runs.set(run.id, run));
         this._next = page.next;
@@ -97,6 +96,12 @@ export class RunsModel {
 
   setFilter(text: string): Promise<void> {
     this._filter = text;
+    return this.refresh();
+  }
+
+  list(state: RunState): Promise<void> {
+    this._listed = state;
+    this.selection = [];
     return this.refresh();
   }
 
@@ -131,16 +136,18 @@ export class RunsModel {
 
   /** Takes what an event says happened into the list. */
   async apply(event: IRunEvent): Promise<void> {
-    if (event.action === 'deleted') {
+    if (event.action === 'deleted' && this._listed !== 'deleted') {
       this.forget(event.run);
-    } else if (this._filter && !this._runs.has(event.run)) {
-      await this.refresh();
-    } else if (!this._asked.has(event.run)) {
+      return;
+    }
+    const whole = this._listed !== '' || (this._filter !== '' && !this._runs.has(event.run));
+    const key = whole ? '' : event.run;
+    if (!this._asked.has(key)) {
       // Many events of a busy run share one answer.
-      this._asked.add(event.run);
+      this._asked.add(key);
       await new Promise(resolve => setTimeout(resolve, 100));
-      this._asked.delete(event.run);
-      await this.reload(event.run);
+      this._asked.delete(key);
+      await (whole ? this.refresh() : this.reload(event.run));
     }
   }
 
@@ -158,7 +165,16 @@ export class RunsModel {
   }
 
   async restore(id: string): Promise<void> {
-    this.put(await this.client.restoreRun(id));
+    const run = await this.client.restoreRun(id);
+    if (this._listed) {
+      await this.refresh();
+    } else {
+      this.put(run);
+    }
+  }
+
+  private get query(): IRunQuery {
+    return { limit: PAGE, q: this._filter, state: this._listed };
   }
 
   private async reload(id: string): Promise<void> {
@@ -184,6 +200,7 @@ export class RunsModel {
   private _asked = new Set<string>();
   private _next: string | null = null;
   private _filter = '';
+  private _listed: RunState = '';
   private _current: string | null = null;
   private _paging = false;
   private _turn = 0;

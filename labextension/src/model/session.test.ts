@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { IOutlined } from '../tokens';
-import { changedCells, spent } from './session';
+import { changedCells, outcome, spent } from './session';
 
 function ran(execution: number, size = 0): IOutlined {
   return {
@@ -23,6 +23,13 @@ test('what grew, came and went is changed', () => {
   assert.deepEqual(changedCells([ran(1), ran(2)], [ran(1), ran(2)]), []);
   assert.deepEqual(changedCells([ran(1), ran(2)], [ran(1), ran(2, 9), ran(3)]), [1, 2]);
   assert.deepEqual(changedCells([ran(1), ran(2)], [ran(1)]), [1]);
+});
+
+test('what a person stopped was interrupted and did not fail', () => {
+  const failed = { ...ran(1), status: 'error' };
+  assert.equal(outcome({ ...failed, error: 'KeyboardInterrupt' }), 'interrupted');
+  assert.equal(outcome({ ...failed, error: 'ValueError' }), 'error');
+  assert.equal(outcome({ ...failed, status: null }), 'unknown');
 });
 
 test('the time spent is known when an execution has ended', () => {

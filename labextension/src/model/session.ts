@@ -96,6 +96,11 @@ export function changedCells(
   return places.filter(i => JSON.stringify(before[i]) !== JSON.stringify(after[i]));
 }
 
+/** How an execution ended; one that a person stopped did not fail. */
+export function outcome({ status, error }: IOutlined): string {
+  return error === 'KeyboardInterrupt' ? 'interrupted' : (status ?? 'unknown');
+}
+
 /** Milliseconds that an execution took; null while it runs or where the kernel did not say. */
 export function spent({ started, ended }: IOutlined): number | null {
   const ms = started && ended ? Date.parse(ended) - Date.parse(started) : NaN;

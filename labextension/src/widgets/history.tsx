@@ -5,8 +5,11 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 import { CommandIDs } from '../commands';
 import type { RunsModel } from '../model/runs';
+import type { RunState } from '../tokens';
 import { codeHistoryIcon } from './icons';
-import { RunGroup } from './rungroup';
+import { RunGroup, stateWords } from './rungroup';
+
+const STATES: RunState[] = ['running', 'finished', 'crashed', 'deleted'];
 
 /** The sidebar "Code history": every recorded run, newest first, grouped by notebook. */
 export class RunBrowser extends ReactWidget {
@@ -93,14 +96,29 @@ function Filter({ model, trans }: Omit<IProps, 'commands'>): JSX.Element {
         value={text}
         onChange={event => setText(event.target.value)}
       />
+      <select
+        className="jp-mod-styled"
+        aria-label={trans.__('State of the runs')}
+        value={model.listed}
+        onChange={event => void model.list(event.target.value as RunState)}
+      >
+        <option value="">{trans.__('All')}</option>
+        {STATES.map(state => (
+          <option key={state} value={state}>
+            {stateWords(state, trans)}
+          </option>
+        ))}
+      </select>
     </div>
   );
 }
 
 function Actions({ model, commands, trans }: IProps): JSX.Element {
   const { selection } = model;
-  const words =
-    selection.length < 2
+  const deleted = model.listed === 'deleted';
+  const words = deleted
+    ? trans.__('A deleted run can be restored for 30 days')
+    : selection.length < 2
       ? trans.__('Ctrl-click two runs to compare them')
       : trans.__('Two runs selected');
   return (
@@ -120,6 +138,15 @@ function Actions({ model, commands, trans }: IProps): JSX.Element {
       >
         {trans.__('Compare')}
       </button>
+      {deleted && (
+        <button
+          className="codesave-Button"
+          disabled={selection.length !== 1}
+          onClick={() => void commands.execute(CommandIDs.restore, { run: selection[0] })}
+        >
+          {trans.__('Restore')}
+        </button>
+      )}
       <span className="codesave-hint">{words}</span>
     </div>
   );
@@ -161,7 +188,9 @@ function Rest({ model, trans }: Omit<IProps, 'commands'>): JSX.Element | null {
       <p className="codesave-note">
         {model.filter
           ? trans.__('No run matches “%1”.', model.filter)
-          : trans.__('No runs yet. Run a cell: it is recorded by itself and appears here.')}
+          : model.listed
+            ? trans.__('No run is %1.', stateWords(model.listed, trans))
+            : trans.__('No runs yet. Run a cell: it is recorded by itself and appears here.')}
       </p>
     );
   }

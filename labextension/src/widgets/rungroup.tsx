@@ -121,6 +121,8 @@ export function stateWords(state: string, trans: TranslationBundle): string {
       return trans.__('finished');
     case 'crashed':
       return trans.__('crashed');
+    case 'deleted':
+      return trans.__('deleted');
     default:
       return state;
   }

@@ -3,7 +3,7 @@ import type { ICell, IOutput } from '@jupyterlab/nbformat';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, Widget } from '@lumino/widgets';
-import { changedCells, type SessionModel } from '../model/session';
+import { changedCells, outcome, type SessionModel } from '../model/session';
 import { sourceOf } from '../model/source';
 import type { IOutlined } from '../tokens';
 import { CellList, LINE, type IRow, type ISource } from './celllist';
@@ -85,9 +85,10 @@ export class SessionCells extends CellList {
   }
 
   private draw(place: number, node: HTMLElement): ISource {
-    const { prompt, status } = this.model.executions[place];
+    const execution = this.model.executions[place];
+    const { prompt } = execution;
     node.className = 'codesave-SessionCell jp-Cell';
-    node.dataset.status = status ?? 'unknown';
+    node.dataset.status = outcome(execution);
     node.setAttribute('aria-label', this.trans.__('Execution %1', prompt ?? place + 1));
     let cell: ICell | null = null;
     return {

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { spent } from '../model/session';
+import { outcome, spent } from '../model/session';
 import { duration, when } from '../model/titles';
 import type { IOutlined } from '../tokens';
 
@@ -184,7 +184,7 @@ interface IRowProps {
 function Row(props: IRowProps): JSX.Element {
   const { execution, longest, trans } = props;
   const { prompt, started, line } = execution;
-  const status = execution.status ?? 'unknown';
+  const status = outcome(execution);
   const ms = spent(execution);
   return (
     <li
@@ -201,7 +201,13 @@ function Row(props: IRowProps): JSX.Element {
       <span className="codesave-Timeline-prompt">{prompt === null ? '' : `[${prompt}]`}</span>
       <span className="codesave-Timeline-line">{line}</span>
       <span className="codesave-Timeline-time">
-        {status === 'error' ? trans.__('error') : ms === null ? '' : duration(ms)}
+        {status === 'error'
+          ? trans.__('error')
+          : status === 'interrupted'
+            ? trans.__('interrupted')
+            : ms === null
+              ? ''
+              : duration(ms)}
       </span>
       <span
         className="codesave-Timeline-bar"
