@@ -97,7 +97,6 @@ function Filter({ model, trans }: Omit<IProps, 'commands'>): JSX.Element {
         onChange={event => setText(event.target.value)}
       />
       <select
-        className="jp-mod-styled"
         aria-label={trans.__('State of the runs')}
         value={model.listed}
         onChange={event => void model.list(event.target.value as RunState)}

@@ -25,21 +25,29 @@ export class SessionSearch extends SearchProvider<SessionViewer> {
   }
 
   async startQuery(query: RegExp): Promise<void> {
+    const again = this.at !== null && String(query) === String(this.query);
     this.query = query;
     const texts = await this.widget.model.texts();
     if (this.query !== query || this.isDisposed) {
       return;
     }
     this.places = matchesIn(texts, query);
-    const top = this.widget.cells?.topPlace ?? 0;
-    const next = this.places.findIndex(place => place >= top);
-    this.at = null;
     this.observer.observe(this.widget.node, { childList: true, subtree: true });
+    if (again && this.at! < this.places.length) {
+      this.schedule(); // the session went on: who reads stays where they are
+      return;
+    }
+    this.at = null;
+    const top = this.widget.cells?.topPlace ?? 0;
     if (this.places.length) {
-      this.goTo(Math.max(next, 0));
+      this.goTo(
+        Math.max(
+          this.places.findIndex(place => place >= top),
+          0
+        )
+      );
     }
     this.schedule();
-    this._stateChanged.emit();
   }
 
   async endQuery(): Promise<void> {
@@ -47,7 +55,6 @@ export class SessionSearch extends SearchProvider<SessionViewer> {
     this.places = [];
     await this.clearHighlight();
     this.observer.disconnect();
-    this._stateChanged.emit();
   }
 
   async clearHighlight(): Promise<void> {
@@ -85,7 +92,6 @@ export class SessionSearch extends SearchProvider<SessionViewer> {
       return undefined;
     }
     this.goTo(this.at === null ? 0 : (this.at + by + length) % length);
-    this._stateChanged.emit();
     return { text: '', position: this.at! };
   }
 
@@ -99,20 +105,9 @@ export class SessionSearch extends SearchProvider<SessionViewer> {
     this.schedule();
   }
 
+  /** Has the search asked anew. */
   private onChanged(): void {
-    if (this.query) {
-      void this.again(this.query);
-    }
-  }
-
-  /** The session went on: what is looked at stays. */
-  private async again(query: RegExp): Promise<void> {
-    const texts = await this.widget.model.texts();
-    if (this.query === query) {
-      this.places = matchesIn(texts, query);
-      this.at = this.at !== null && this.at < this.places.length ? this.at : null;
-      this._stateChanged.emit();
-    }
+    this._stateChanged.emit();
   }
 
   private schedule(): void {
