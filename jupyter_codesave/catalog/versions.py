@@ -130,9 +130,16 @@ def of_run(tx: Transaction, run_id: str) -> list[Version]:
     return _read(tx, _WHOLE.where(_versions.c.run == run_id))
 
 
-def with_digest(tx: Transaction, digest: str) -> list[Version]:
-    """Give the versions whose manifest has this digest."""
-    return _read(tx, _WHOLE.where(_versions.c.digest == digest))
+def made(tx: Transaction, name: str, run_id: str | None, created: str) -> Version | None:
+    """Give the version of an artifact that a run, or nobody, made at a time."""
+    mine = sa.and_(_versions.c.artifact == name, _versions.c.run == run_id)
+    found = _read(tx, _WHOLE.where(mine, _versions.c.created == created))
+    return found[0] if found else None
+
+
+def with_record(tx: Transaction, record: str) -> list[Version]:
+    """Give the versions that are told of by a record of their own."""
+    return _read(tx, _WHOLE.where(_versions.c.record == record))
 
 
 def artifacts(tx: Transaction) -> list[Artifact]:

@@ -121,11 +121,16 @@ def leanings(tx: Transaction) -> dict[str, list[str]]:
 
 
 def parts_of(tx: Transaction, wholes: Iterable[str]) -> set[str]:
-    """Name the blobs that some blobs lean on."""
+    """Name the blobs that some blobs lean on, and those that these lean on."""
     found: set[str] = set()
-    for batch in batches(wholes):
-        query = sa.select(_parts.c.part).where(_parts.c.whole.in_(batch))
-        found.update(tx.execute(query).scalars())
+    fresh = set(wholes)
+    while fresh:
+        parts: set[str] = set()
+        for batch in batches(fresh):
+            query = sa.select(_parts.c.part).where(_parts.c.whole.in_(batch))
+            parts.update(tx.execute(query).scalars())
+        fresh = parts - found
+        found |= fresh
     return found
 
 
@@ -134,37 +139,38 @@ def touched_before(tx: Transaction, cutoff: float) -> list[str]:
     return list(tx.execute(sa.select(_blobs.c.digest).where(_blobs.c.touched < cutoff)).scalars())
 
 
-def condemn(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[str]:
-    """Say of blobs that their bytes are not there; with a `cutoff`, of those unwanted since.
+def age(tx: Transaction, digests: Iterable[str]) -> None:
+    """Forget that blobs were wanted, until somebody wants them again."""
+    for batch in batches(digests):
+        tx.execute(sa.update(_blobs).where(_blobs.c.digest.in_(batch)).values(touched=0))
+
+
+def condemn(tx: Transaction, digests: Iterable[str], cutoff: float) -> list[str]:
+    """Say of blobs that nobody wanted since `cutoff` that their bytes are not there.
 
     A payload stays as long as a whole that leans on it was wanted since. Names those that it was
     said of: whoever wants one of them from now on stores it again.
     """
+    whole = _blobs.alias("whole")
+    leaning = sa.select(_parts.c.whole).join(whole, whole.c.digest == _parts.c.whole)
+    wanted = parts_of(tx, tx.execute(leaning.where(whole.c.touched >= cutoff)).scalars())
     condemned: list[str] = []
-    for batch in batches(digests):
-        query = sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))
-        if cutoff is not None:
-            whole = _blobs.alias("whole")
-            wanted = (
-                sa.select(_parts.c.part)
-                .join(whole, whole.c.digest == _parts.c.whole)
-                .where(_parts.c.part == _blobs.c.digest, whole.c.touched >= cutoff)
-            )
-            query = query.where(_blobs.c.touched < cutoff, ~wanted.exists())
+    for batch in batches(set(digests) - wanted):
+        query = sa.select(_blobs.c.digest)
+        query = query.where(_blobs.c.digest.in_(batch), _blobs.c.touched < cutoff)
         found = list(tx.execute(query).scalars())
         lost(tx, found)
         condemned += found
     return condemned
 
 
-def drop(tx: Transaction, digests: Iterable[str], cutoff: float | None) -> list[str]:
+def drop(tx: Transaction, digests: Iterable[str], cutoff: float) -> list[str]:
     """Remove the rows of condemned blobs that nobody has wanted since; name them."""
     gone: list[str] = []
     for batch in batches(digests):
         query = sa.select(_blobs.c.digest)
         query = query.where(_blobs.c.digest.in_(batch), _blobs.c.stored.is_(None))
-        if cutoff is not None:
-            query = query.where(_blobs.c.touched < cutoff)
+        query = query.where(_blobs.c.touched < cutoff)
         found = list(tx.execute(query).scalars())
         tx.execute(sa.delete(_blobs).where(_blobs.c.digest.in_(found)))
         tx.execute(sa.delete(_parts).where(_parts.c.whole.in_(found)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import journals, runs, versions, whereabouts
+from ..catalog.catalog import Transaction
 from ..model.moment import days_ago
 from . import reach, records
-from .forgetting import put_slimmed, slimmed
+from .forgetting import rewrite_versions
 
 if TYPE_CHECKING:
     from .store import Store
@@ -48,30 +49,25 @@ def enforce(store: Store) -> int:
 
 def thin(store: Store, run_id: str, *, files: bool = False) -> None:
     """Drop the outputs of a run, with `files` its saved files too; keep the sources."""
-    with store.catalog.read() as tx:
-        mine = versions.of_run(tx, run_id)
-    slim = slimmed(store, mine, _without_outputs)
     dropped: list[str | None] = []
-    with store.catalog.write() as tx:
-        tx.keep_blobs()
+
+    def also(tx: Transaction) -> None:
         row = runs.columns(tx, run_id)
         if row is None:
             return
-        put_slimmed(tx, mine, slim)
         runs.drop_printed(tx, run_id)
         runs.set_columns(tx, run_id, thinned=records.now())
         if files and row["files"]:
             gone = [[path, "dropped to keep within the budget"] for path, _ in store.files(run_id)]
             runs.set_columns(tx, run_id, files=None, missing=(row["missing"] or []) + gone)
-        dropped.append(records.keep_run(tx, store.contents, run_id))
         session = row["session"]
         if all(_is_thin(tx, each) for each in runs.of_session(tx, session)):
             journal = journals.columns(tx, session)
             if journal and journal["sealed"] and journal["digest"]:
                 dropped.append(journal["record"])
-                state = journals.get(tx, session)
-                assert state is not None
                 journals.release(tx, session)
+
+    rewrite_versions(store, run_id, _without_outputs, also)
     store.contents.drop_records(dropped)
 
 
@@ -98,7 +94,7 @@ def _named_size(store: Store) -> int:
         return sum(each.stored for each in whereabouts.every(tx) if each.digest in live)
 
 
-def _is_thin(tx: Any, run_id: str) -> bool:
+def _is_thin(tx: Transaction, run_id: str) -> bool:
     row = runs.columns(tx, run_id)
     return bool(row and row["thinned"])
 

@@ -9,17 +9,18 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import runs, versions
+from ..catalog import runs, versions, whereabouts
 from ..catalog.catalog import Transaction
 from ..errors import CodeSaveError
 from ..model.artifact import SESSION_NOTEBOOK, Version
 from ..model.manifest import Entry, Manifest
 from . import reach, records
-from .garbage import sweep, tidy_packs
+from .garbage import cutoff_of, sweep, tidy_packs
 
 if TYPE_CHECKING:
     from .store import Store
 
+Work = Callable[[Transaction], None]
 Change = Callable[[str, dict[str, Any]], bool]  # path and notebook → whether it was changed
 
 
@@ -29,10 +30,6 @@ def forget(store: Store, run_id: str, numbers: Sequence[int]) -> None:
     In the notebook's own file the cells with the same source are blanked.
     """
     gone = set(numbers)
-    store.flush()
-    with store.catalog.read() as tx:
-        mine = versions.of_run(tx, run_id)
-        suspects = reach.of_runs(tx, store.contents, [run_id]) if mine else set()
     sources = {each.source for each in store.executions(run_id) if each.number in gone}
 
     def without(path: str, notebook: dict[str, Any]) -> bool:
@@ -49,22 +46,48 @@ def forget(store: Store, run_id: str, numbers: Sequence[int]) -> None:
             cell |= {"source": []} | ({"outputs": []} if "outputs" in cell else {})
         return bool(hit)
 
-    slim = slimmed(store, mine, without)
-    with store.catalog.write() as tx:
-        tx.keep_blobs()
-        put_slimmed(tx, mine, slim)
+    def also(tx: Transaction) -> None:
+        whereabouts.age(tx, reach.of_runs(tx, store.contents, [run_id]))
         runs.drop_executions(tx, run_id, numbers)
-        row = runs.columns(tx, run_id)
-        dropped = records.keep_run(tx, store.contents, run_id) if row and row["record"] else None
-    store.contents.drop_records([dropped])
-    if suspects:
-        sweep(store, None, suspects)
+
+    if rewrite_versions(store, run_id, without, also):
+        sweep(store, cutoff_of(store))
         tidy_packs(store, share=1.0)
     store.catalog.checkpoint()
 
 
-def slimmed(store: Store, found: Sequence[Version], change: Change) -> dict[str, Manifest]:
-    """Write anew what `change` changes of the notebooks of versions; map old digests to new."""
+def rewrite_versions(store: Store, run_id: str, change: Change, also: Work) -> bool:
+    """Write anew what `change` changes of the notebooks of a run's versions; True: it has some.
+
+    `also` comes before that in the same transaction, the run's record behind it.
+    """
+    while True:
+        with store.catalog.read() as tx:
+            mine = versions.of_run(tx, run_id)
+        slim = _slimmed(store, mine, change)
+        with store.catalog.write() as tx:
+            tx.take_blobs()
+            if _named(versions.of_run(tx, run_id)) != _named(mine):
+                continue  # somebody added one, or wrote one anew
+            also(tx)
+            for version in mine:
+                manifest = slim.get(version.digest)
+                if manifest is not None and manifest.digest != version.digest:
+                    changes: dict[str, Any] = {"digest": manifest.digest, "size": manifest.size}
+                    versions.set_columns(tx, version.artifact, version.number, **changes)
+            row = runs.columns(tx, run_id)
+            is_kept = row is not None and row["record"] is not None
+            dropped = records.keep_run(tx, store.contents, run_id) if is_kept else None
+        store.contents.drop_records([dropped])
+        return bool(mine)
+
+
+def _named(found: Sequence[Version]) -> list[tuple[str, int, str]]:
+    return [(version.artifact, version.number, version.digest) for version in found]
+
+
+def _slimmed(store: Store, found: Sequence[Version], change: Change) -> dict[str, Manifest]:
+    """Put the changed notebooks of versions, and manifests; map old manifests to new ones."""
     slim: dict[str, Manifest] = {}
     for version in found:
         try:
@@ -78,15 +101,6 @@ def slimmed(store: Store, found: Sequence[Version], change: Change) -> dict[str,
         store.put(slim[version.digest].dump())
     store.flush()
     return slim
-
-
-def put_slimmed(tx: Transaction, found: Sequence[Version], slim: dict[str, Manifest]) -> None:
-    """Let versions have the manifests that were written anew."""
-    for version in found:
-        manifest = slim.get(version.digest)
-        if manifest is not None and manifest.digest != version.digest:
-            changes: dict[str, Any] = {"digest": manifest.digest, "size": manifest.size}
-            versions.set_columns(tx, version.artifact, version.number, **changes)
 
 
 def _changed(store: Store, path: str, entry: Entry, change: Change) -> Entry:

@@ -22,7 +22,7 @@ from ..catalog.whereabouts import Placed
 from ..errors import NotFoundError
 from ..model.moment import days_ago
 from . import reach, records
-from .spool import clear
+from .spool import clear, waiting
 
 if TYPE_CHECKING:
     from .store import Store
@@ -43,21 +43,17 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
     """
     from .budget import enforce
     from .purge import purge
-    from .rebuild import find_blobs, make_sure
+    from .rebuild import make_sure
 
     make_sure(store)
-    if grace is None:
-        grace = GRACE_BETWEEN_HOSTS if store.shared else GRACE
-    if store.shared:
-        find_blobs(store)  # what other hosts wrote
     before = store.size()
     with store.catalog.read() as tx:
         expired = runs.deleted_before(tx, days_ago(DELETED_DAYS))
     if expired:
         purge(store, runs=expired)
     thinned = enforce(store)
-    cutoff = time.time() - grace
-    blobs = sweep(store, cutoff)
+    cutoff = cutoff_of(store, grace)
+    blobs = sweep(store, cutoff, waiting(store.folder))
     dropped, rewritten = tidy_packs(store, share=0.25)
     clear_orphans(store, cutoff)
     clear_leftovers(store, cutoff)
@@ -82,24 +78,34 @@ def is_due(store: Store) -> bool:
     return last is None or last < days_ago(1)
 
 
-def sweep(store: Store, cutoff: float | None, among: Iterable[str] | None = None) -> int:
+def cutoff_of(store: Store, grace: float | None = None) -> float:
+    """Give the time (epoch, s) before which a blob was wanted last that may be collected now."""
+    if grace is None:
+        grace = GRACE_BETWEEN_HOSTS if store.shared else GRACE
+    return time.time() - grace
+
+
+def sweep(store: Store, cutoff: float, spared: Iterable[str] = ()) -> int:
     """Remove blobs that nothing leads to and nobody wanted since `cutoff`; give their number.
 
-    `among` names the candidates. Without a `cutoff` they go however young they are.
+    What is `spared` stays with all it leans on.
     """
+    from .rebuild import find_blobs
+
+    if store.shared:
+        find_blobs(store)  # what other hosts wrote
     with store.catalog.read() as tx:
-        found = whereabouts.touched_before(tx, cutoff or time.time() + 3600)
-    candidates = set(found) if among is None else set(found) & set(among)
-    doomed = sorted(candidates - reach.live(store))
+        found = whereabouts.touched_before(tx, cutoff)
+    doomed = set(found) - reach.live(store, spared)
+    with store.catalog.write() as tx:
+        tx.take_blobs()
+        # All at once: nobody may find a whole once a part of it is gone.
+        condemned = whereabouts.condemn(tx, doomed, cutoff)
     gone = 0
-    for at in range(0, len(doomed), _BATCH):
-        batch = doomed[at : at + _BATCH]
+    for at in range(0, len(condemned), _BATCH):
         with store.catalog.write() as tx:
             tx.take_blobs()
-            batch = whereabouts.condemn(tx, batch, cutoff)
-        with store.catalog.write() as tx:
-            tx.take_blobs()
-            for digest in whereabouts.drop(tx, batch, cutoff):
+            for digest in whereabouts.drop(tx, condemned[at : at + _BATCH], cutoff):
                 store.contents.loose.delete(digest)
                 gone += 1
     return gone

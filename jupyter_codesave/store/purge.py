@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from collections.abc import Iterable
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..blobs.local import LocalBlobs
-from ..catalog import journals, versions
+from ..catalog import journals, versions, whereabouts
 from ..catalog import runs as rows
 from ..catalog.catalog import Transaction
 from ..errors import CodeSaveError
 from ..journal.events import SUFFIX
 from . import reach, records
-from .garbage import GRACE, clear_leftovers, clear_orphans, sweep, tidy_packs
+from .garbage import clear_leftovers, clear_orphans, cutoff_of, sweep, tidy_packs
 from .rebuild import make_sure
 from .spool import clear, named_in
 
@@ -50,17 +49,18 @@ def purge(
             chosen.update(rows.every(tx))
         elif notebook is not None or project is not None:
             chosen.update(rows.matching(tx, notebook=notebook, project=project))
-        suspects = reach.of_runs(tx, contents, chosen)
+        whereabouts.age(tx, reach.of_runs(tx, contents, chosen))
         sessions = {row["session"] for each in chosen if (row := rows.columns(tx, each))}
         spooled = _spooled(tx, store, sessions)
         dropped, gone = _drop_rows(tx, contents, chosen)
         dropped += _drop_journals(tx, sessions)
         dropped.append(records.keep_ledger(tx, contents))
     contents.drop_records(dropped)
-    blobs = sweep(store, None, suspects)
+    cutoff = cutoff_of(store)
+    blobs = sweep(store, cutoff)
     tidy_packs(store, share=1.0)
-    clear_orphans(store, float("inf"))
-    clear_leftovers(store, time.time() - GRACE)
+    clear_orphans(store, cutoff if store.shared else float("inf"))
+    clear_leftovers(store, cutoff)
     waiting = _clear_files(store, chosen, sessions)
     clear(store.folder, spooled)
     _clear_damaged(contents)

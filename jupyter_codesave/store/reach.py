@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ..blobs import envelope
 from ..catalog import journals, runs, versions, whereabouts
 from ..errors import CodeSaveError, DamagedError, NotFoundError
 from ..model.manifest import Manifest
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
 _BATCH = 500
 
 
-def live(store: Store) -> set[str]:
-    """Name every blob that must stay.
+def live(store: Store, also: Iterable[str] = ()) -> set[str]:
+    """Name every blob that must stay; those in `also` must, too, with what they lean on.
 
     Raises DamagedError when a manifest cannot be read: then nobody can tell. Where other hosts
     keep catalogs of their own, every record counts, whoever wrote it.
     """
     with store.catalog.read() as tx:
         manifests = {digest for _, digest in versions.manifests(tx)} | runs.saved(tx)
-        found = {row["digest"] for row in journals.every(tx) if row["digest"]}
+        found = {row["digest"] for row in journals.every(tx) if row["digest"]} | set(also)
         leanings = whereabouts.leanings(tx)
     if store.shared:
         for record in every_record(store.contents):
@@ -43,10 +42,9 @@ def live(store: Store) -> set[str]:
             )
         found.add(digest)
         found.update(entry.digest for entry in manifest.entries.values())
-    for digest in list(found):
-        found.update(leanings.get(digest, ()))
-    if store.shared:
-        found |= _leaning_elsewhere(store.contents, found)
+    fresh = found
+    while fresh := {part for whole in fresh for part in leanings.get(whole, ())} - found:
+        found |= fresh
     return found
 
 
@@ -102,14 +100,3 @@ def every_record(contents: Contents) -> Iterator[records.Record]:
             continue  # superseded meanwhile
         if record is not None:
             yield record
-
-
-def _leaning_elsewhere(contents: Contents, found: set[str]) -> set[str]:
-    """Name what blobs lean on that another host wrote, and that this catalog knows nothing of."""
-    with contents.catalog.read() as tx:
-        known = whereabouts.known(tx, found)
-    parts: set[str] = set()
-    for digest in found - known:
-        if contents.loose.has(digest):
-            parts.update(envelope.parts(contents.loose.get(digest)))
-    return parts

@@ -24,10 +24,6 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     """
     contents = store.contents
     contents.flush()
-    with store.catalog.write() as tx:
-        running = runs.running(tx)
-        dropped = [records.keep_run(tx, contents, run_id) for run_id in running]
-    contents.drop_records(dropped)
     blobs = find_blobs(store, progress)
     found: dict[str, records.Record | None] = {}
     for kept in progress(list(contents.records.listing())):
@@ -35,9 +31,11 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
     counts = {"runs": 0, "versions": 0, "journals": 0}
     with store.catalog.write() as tx:
         tx.alone()
-        # What was written, or purged, since the records were listed.
-        listed = {kept.key for kept in contents.records.listing()}
-        whole = {key: found.get(key) or _load(contents, key) for key in sorted(listed)}
+        dropped = [records.keep_run(tx, contents, run_id) for run_id in runs.running(tx)]
+        # What was written, or purged, since the records were listed; of two that say to be the
+        # same revision the older one was never committed.
+        listed = sorted(contents.records.listing(), key=lambda kept: kept.modified)
+        whole = {kept.key: found.get(kept.key) or _load(contents, kept.key) for kept in listed}
         digests = {id(record): key for key, record in whole.items()}
         rebuilding.clear(tx)
         for record in records.newest([each for each in whole.values() if each is not None]):
@@ -48,6 +46,7 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
             counts["journals"] += record["kind"] == "journal"
             counts["versions"] += len(record.get("versions", ()))
         journals.set_fact(tx, MADE, records.now())
+    contents.drop_records(dropped)
     damaged = sum(record is None for record in whole.values())
     return {**counts, "blobs": blobs, "damaged": damaged}
 

@@ -91,6 +91,22 @@ def keep_ledger(tx: Transaction, contents: Contents) -> str | None:
     return old
 
 
+def keep_again(tx: Transaction, contents: Contents, digest: str) -> None:
+    """Write anew a record that the catalog stands by."""
+    run = runs.by_record(tx).get(digest)
+    if run is not None:
+        keep_run(tx, contents, run)
+    elif journals.fact(tx, _LEDGER) == digest:
+        keep_ledger(tx, contents)
+    for row in journals.every(tx):
+        state = journals.get(tx, row["session"]) if row["record"] == digest else None
+        if state is not None:
+            journals.put(tx, state, contents.put_record(dump(of_journal(state))))
+    for version in versions.with_record(tx, digest):
+        record = contents.put_record(dump(of_version(tx, version)))
+        versions.set_columns(tx, version.artifact, version.number, record=record)
+
+
 def in_use(tx: Transaction) -> set[str]:
     """Name the records that the catalog stands by."""
     found = {row["record"] for row in journals.every(tx)} | set(versions.records(tx))
@@ -116,12 +132,12 @@ def load(data: bytes, digest: str | None = None) -> Record | None:
 
 
 def newest(found: Iterable[Record]) -> list[Record]:
-    """Keep the highest revision of each run's record and of the ledger."""
+    """Keep the highest revision of each run's record and of the ledger; the last one of equals."""
     kept: dict[Any, Record] = {}
     for at, record in enumerate(found):
         kind = record["kind"]
         key: Any = (kind, record["run"]["id"]) if kind == "run" else kind if kind == _LEDGER else at
-        if key not in kept or kept[key]["revision"] < record["revision"]:
+        if key not in kept or kept[key]["revision"] <= record["revision"]:
             kept[key] = record
     return sorted(kept.values(), key=_time)
 
@@ -140,10 +156,8 @@ def roots(record: Record) -> Iterator[str]:
         yield digest
 
 
-def restore(
-    tx: Transaction, contents: Contents, record: Record, digest: str | None, *, move: bool = False
-) -> None:
-    """Write a record's rows into the catalog. With `move`, version numbers that are taken give way.
+def restore(tx: Transaction, contents: Contents, record: Record, digest: str | None) -> None:
+    """Write a record's rows into the catalog; version numbers that are taken give way.
 
     `digest` names the record where it lies in this store; None: it will get one of this store.
     """
@@ -157,17 +171,15 @@ def restore(
         journals.put(tx, JournalState(**known), digest)
     elif record["kind"] == "version":
         for row in record["versions"]:
-            _restore_version(tx, row, None, digest, move)
+            _restore_version(tx, row, None, digest)
     elif record["kind"] == "run":
-        _restore_run(tx, contents, record, digest, move)
+        _restore_run(tx, contents, record, digest)
 
 
-def _restore_run(
-    tx: Transaction, contents: Contents, record: Record, digest: str | None, move: bool
-) -> None:
+def _restore_run(tx: Transaction, contents: Contents, record: Record, digest: str | None) -> None:
     run = runs.from_row(record["run"])
     names = {
-        f"{row['artifact']}:v{row['number']}": _restore_version(tx, row, run.id, None, move)
+        f"{row['artifact']}:v{row['number']}": _restore_version(tx, row, run.id, None)
         for row in record["versions"]
     }
     runs.put(tx, run.with_(artifact=names.get(run.artifact or "", run.artifact)), None)
@@ -180,14 +192,12 @@ def _restore_run(
         record=digest,
         revision=record["revision"],
     )
-    runs.put_executions(
-        tx,
-        [
-            # A newer version's rows may be longer.
-            Execution(run.id, **dict(zip(_EXECUTION, row, strict=False)))
-            for row in record["executions"]
-        ],
-    )
+    # A newer version's rows may be longer.
+    rows = [dict(zip(_EXECUTION, row, strict=False)) for row in record["executions"]]
+    executions = [Execution(run.id, **row) for row in rows]
+    known = {each.number for each in runs.executions(tx, run.id)}
+    runs.drop_executions(tx, run.id, known - {each.number for each in executions})
+    runs.put_executions(tx, executions)
     note_printed(tx, contents, run.id, [row["digest"] for row in record["versions"]][-1:])
 
 
@@ -206,28 +216,20 @@ def note_printed(
 
 
 def _restore_version(
-    tx: Transaction, row: Mapping[str, Any], run_id: str | None, record: str | None, move: bool
+    tx: Transaction, row: Mapping[str, Any], run_id: str | None, record: str | None
 ) -> str:
     name, number = row["artifact"], row["number"]
     versions.lock(tx, name, row["project"], row["type"])
-    there = versions.one(tx, name, number)
-    twin = next(
-        (
-            each
-            for each in versions.with_digest(tx, row["digest"])
-            if each.artifact == name and each.run == run_id
-        ),
-        None,
-    )
+    twin = versions.made(tx, name, run_id, row["created"])
     if twin is not None:
         number = twin.number
+        versions.set_columns(tx, name, number, digest=row["digest"], size=row["size"])
     else:
-        if there is not None and move:
+        if versions.one(tx, name, number) is not None:
             last = versions.newest(tx, name)
             number = (last.number if last else -1) + 1
         version = Version(name, number, row["digest"], row["size"], run_id, row["created"])
-        if there is None or move:
-            versions.add(tx, version, record)
+        versions.add(tx, version, record)
     for alias, moved in row["aliases"].items():
         versions.alias(tx, name, alias, number, moved)
     return f"{name}:v{number}"

@@ -81,8 +81,7 @@ def clear(
     packed = list(area.listing())
     if not candidates and not packed:
         return
-    journals = [path for path in (folder / "journal").glob("*" + SUFFIX) if path != leaving]
-    kept = {digest for path in journals for digest in _named_by(path)}
+    kept = waiting(folder, leaving)
     _distrust(spool)
     for each in candidates:
         if each.key not in kept:
@@ -95,6 +94,12 @@ def clear(
         goes = (names and names <= doomed) or each.modified < older_than
         if goes and not names & kept:
             area.delete(each.key)
+
+
+def waiting(folder: Path, leaving: Path | None = None) -> set[str]:
+    """Name what a data folder's journals mention, but the one that is `leaving`."""
+    journals = [path for path in (folder / "journal").glob("*" + SUFFIX) if path != leaving]
+    return {digest for path in journals for digest in _named_by(path)}
 
 
 def _distrust(spool: LocalBlobs) -> None:

@@ -66,8 +66,7 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
                     if part not in there:
                         bad.setdefault(part, "missing")
     repaired = _repair(store, bad, owners, heal)
-    _check_records(store)
-    mended = _mend_packs(store, bad_packs)
+    mended = [*_check_records(store), *_mend_packs(store, bad_packs)]
     result: dict[str, Any] = {
         "blobs": len(places),
         "versions": len(manifests),
@@ -188,19 +187,25 @@ def _mend_packs(store: Store, bad_packs: set[str]) -> list[str]:
     return [f"{key} (a pack)" for key in sorted(bad_packs)]
 
 
-def _check_records(store: Store) -> None:
+def _check_records(store: Store) -> list[str]:
     """Write records anew that cannot be read: the catalog has what they say."""
     contents = store.contents
+    mended = []
     with store.catalog.read() as tx:
-        by_record = runs.by_record(tx)
-    for digest, run_id in by_record.items():
+        named = sorted(records.in_use(tx))
+    for digest in named:
         try:
             fine = records.load(contents.records.get(digest), digest) is not None
         except CodeSaveError:
             fine = False
-        if not fine:
-            with store.catalog.write() as tx:
-                records.keep_run(tx, contents, run_id)
+        if fine:
+            continue
+        with store.catalog.write() as tx:
+            tx.keep_blobs()
+            if digest in records.in_use(tx):  # else superseded meanwhile
+                records.keep_again(tx, contents, digest)
+                mended.append(f"{digest} (a record)")
+    return mended
 
 
 def _named(digest: str, owners: dict[str, str]) -> str:
