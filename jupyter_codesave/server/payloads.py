@@ -24,6 +24,7 @@ from .outline import outline
 
 _CACHE = 64 << 20  # bytes of answers to diffs that a worker keeps
 _CHUNK = 1 << 20
+_SIDES = ("base", "head")
 Contents = Mapping[str, Mapping[str, bytes]]  # reference → file name → bytes
 
 
@@ -205,7 +206,7 @@ class Payloads:
                 *sides,
                 options=Options(outputs=outputs, metadata=metadata, noise=noise),
                 path=path,
-                notebooks=notebooks,
+                notebooks=_known(notebooks),
                 texts=path is not None,
             )
             answer = json.dumps(found).encode()
@@ -221,13 +222,18 @@ class Payloads:
         code = self._code(base if side == "base" else head, contents)
         return {"cells": whole_cells(normalize(code.read(path)), indices)}
 
-    def diff_texts(self, base: str, head: str, notebooks: str = "full") -> dict[str, Any]:
-        """Compare two notebooks given as text."""
+    def diff_texts(self, body: bytes) -> dict[str, Any]:
+        """Compare two notebooks given as text, in a JSON object with `base` and `head`."""
+        try:
+            asked = json.loads(body)
+            texts = [(name, asked[name].encode("utf-8", "surrogatepass")) for name in _SIDES]
+            notebooks = _known(asked.get("notebooks", "full"))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise UsageError("base and head must be the text of a notebook each") from None
         sides = []
-        for name, text in (("base", base), ("head", head)):
+        for name, text in texts:
             normalize(text)  # a side that is no notebook is the caller's mistake, not a text
-            files = Files({"notebook.ipynb": text.encode("utf-8", "surrogatepass")})
-            sides.append(Side(name, files, "path"))
+            sides.append(Side(name, Files({"notebook.ipynb": text}), "path"))
         return compare(*sides, notebooks=notebooks)
 
     def search(self, q: str, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
@@ -284,6 +290,13 @@ class Payloads:
                 relative = Path(path).relative_to(self.root)
                 return relative.as_posix()
         return path
+
+
+def _known(notebooks: str) -> str:
+    """Give how much of the notebooks an answer shall hold; UsageError when it cannot be that."""
+    if notebooks not in ("none", "touched", "full"):
+        raise UsageError(f"notebooks cannot be {notebooks!r}: none, touched or full")
+    return notebooks
 
 
 def _untrusted(notebook: dict[str, Any]) -> dict[str, Any]:

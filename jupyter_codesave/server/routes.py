@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import functools
 import json
@@ -18,6 +19,7 @@ from tornado.iostream import StreamClosedError
 
 from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..model.reference import PathReference, parse_reference
+from .workers import Text
 
 if TYPE_CHECKING:
     from .extension import CodeSaveServer
@@ -303,20 +305,12 @@ class DiffHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        body = self.body()
-        texts = {side: body.get(side) for side in ("base", "head")}
-        if not all(isinstance(text, str) for text in texts.values()):
-            raise web.HTTPError(400, "base and head must be the text of a notebook each")
-        notebooks = body.get("notebooks", "full")
-        await self.answer(
-            self.codesave.diffs.call("diff_texts", _DIFF_TIMEOUT, notebooks=notebooks, **texts)
-        )
+        body = self.request.body  # up to hundreds of MB: a worker reads it
+        await self.answer(self.codesave.diffs.call("diff_texts", _DIFF_TIMEOUT, body=body))
 
     async def _diff(self) -> bytes:
         base, head = self.get_query_argument("base"), self.get_query_argument("head")
         notebooks = self.get_query_argument("notebooks", "none")
-        if notebooks not in ("none", "touched", "full"):
-            raise UsageError(f"notebooks cannot be {notebooks!r}: none, touched or full")
         return await self.codesave.diffs.call(
             "diff",
             self.number("timeout", _DIFF_TIMEOUT, 0.1, 3600),
@@ -330,7 +324,7 @@ class DiffHandler(CodeSaveHandler):
             noise=self.flag("noise", False),
         )
 
-    async def contents(self, *references: str) -> dict[str, dict[str, bytes]]:
+    async def contents(self, *references: str) -> dict[str, dict[str, bytes | Text]]:
         """Read those references that are paths, through the ContentsManager."""
         found = {}
         for reference in references:
@@ -345,14 +339,9 @@ class DiffHandler(CodeSaveHandler):
                     "give a path relative to its root folder"
                 )
             model = await ensure_async(self.contents_manager.get(path, content=True, type="file"))
-            data = model["content"]
-            if model.get("format") == "base64":
-                import base64
-
-                raw = base64.b64decode(data)
-            else:
-                raw = data.encode("utf-8", "surrogatepass")
-            found[reference] = {path.rsplit("/", 1)[-1]: raw}
+            content, is_bytes = model["content"], model.get("format") == "base64"
+            data = base64.b64decode(content) if is_bytes else Text(content)
+            found[reference] = {path.rsplit("/", 1)[-1]: data}
         return found
 
 

@@ -2,15 +2,15 @@
 
 A worker is `python -m jupyter_codesave.server.workers`. It reads requests from its standard input
 and answers on its standard output, each frame behind its length (8 bytes, big-endian). A request
-is JSON: `call` and `args`; bytes in `args` travel as `{"base64": …}`. An answer is frames of
-content, then an empty frame, then a frame with `{"ok": true}` or the error as JSON. A worker ends
-when its standard input closes, so none outlives a killed server.
+is a frame of JSON: `call`, `args`, and `large`, which names the places in `args` whose bytes
+follow, each in frames of their own up to an empty one, so that the event loop is never long at it.
+An answer is frames of content, then an empty frame, then a frame with `{"ok": true}` or the error
+as JSON. A worker ends when its standard input closes, so none outlives a killed server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
@@ -23,7 +23,12 @@ from ..errors import CodeSaveError, UnavailableError
 
 _LENGTH = struct.Struct(">Q")
 _CHUNK = 1 << 20
+_PIECE = 128 << 10  # characters; what a pipe does not take at once is moved about in memory
 MEMORY_LIMIT = 4 << 30  # bytes of address space of a diff
+
+
+class Text(str):
+    """A large text among the arguments of a call: it arrives as its bytes in UTF-8."""
 
 
 class CallError(CodeSaveError):
@@ -47,11 +52,11 @@ class Worker:
         process = await self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        request = json.dumps({"call": call, "args": args}, default=_pack).encode()
         finished = False
         try:
-            process.stdin.write(_LENGTH.pack(len(request)) + request)
-            await process.stdin.drain()
+            for sent in _request(call, args):
+                process.stdin.write(_LENGTH.pack(len(sent)) + sent)
+                await process.stdin.drain()
             while frame := await _frame(process.stdout):
                 yield frame
             end = json.loads(await _frame(process.stdout))
@@ -150,14 +155,45 @@ async def _frame(stream: asyncio.StreamReader) -> bytes:
     return b"".join(parts)
 
 
-def _pack(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode("ascii")}
-    raise TypeError(f"{type(value).__name__} cannot travel to a worker")
+def _request(call: str, args: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the frames of a request, none of them large."""
+    large: list[tuple[list[str], bytes | Text]] = []
+
+    def without_large(value: Any, path: list[str]) -> Any:
+        if isinstance(value, bytes | Text):
+            large.append((path, value))
+            return None
+        if isinstance(value, dict):
+            return {key: without_large(inner, [*path, key]) for key, inner in value.items()}
+        return value
+
+    request = {"call": call, "args": without_large(args, []), "large": [path for path, _ in large]}
+    yield json.dumps(request).encode()
+    for _, value in large:
+        for at in range(0, len(value), _PIECE):
+            part = value[at : at + _PIECE]
+            yield part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        yield b""
 
 
-def _unpack(value: dict[str, Any]) -> Any:
-    return base64.b64decode(value["base64"]) if value.keys() == {"base64"} else value
+def _requests(source: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Read requests until the source closes."""
+
+    def frame() -> bytes:
+        head = source.read(_LENGTH.size)
+        if len(head) < _LENGTH.size:
+            raise EOFError
+        return source.read(_LENGTH.unpack(head)[0])
+
+    with contextlib.suppress(EOFError):
+        while True:
+            request = json.loads(frame())
+            for *above, last in request.pop("large"):
+                place = request["args"]
+                for key in above:
+                    place = place[key]
+                place[last] = b"".join(iter(frame, b""))
+            yield request
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
@@ -165,8 +201,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     from .payloads import Payloads
 
     payloads: Payloads | None = None
-    while len(head := source.read(_LENGTH.size)) == _LENGTH.size:
-        request = json.loads(source.read(_LENGTH.unpack(head)[0]), object_hook=_unpack)
+    for request in _requests(source):
         try:
             payloads = payloads or Payloads()
             for frame in _frames(getattr(payloads, request["call"])(**request["args"])):
