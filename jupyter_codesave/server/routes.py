@@ -43,7 +43,7 @@ class CodeSaveHandler(APIHandler):
         try:
             self._task = asyncio.ensure_future(work)
             found = await self._task
-            self.set_header("Content-Type", "application/json")
+            self.as_json()
             self.finish(found if isinstance(found, bytes) else json.dumps(found))
         except asyncio.CancelledError:
             if self._task is None or not self._task.cancelled():
@@ -53,17 +53,21 @@ class CodeSaveHandler(APIHandler):
 
     async def download(self, frames: AsyncGenerator[bytes, None], name: str) -> None:
         """Stream bytes that nothing may show or run: they are stored, so they are untrusted."""
+        await self.stream(frames, functools.partial(self._as_attachment, name))
+
+    async def stream(self, frames: AsyncGenerator[bytes, None], begin: Callable[[], None]) -> None:
+        """Send frames as they come, behind the headers that `begin` sets."""
         started = False
         try:
             async with contextlib.aclosing(frames) as stream:
                 async for frame in stream:
                     if not started:
-                        self._as_attachment(name)
+                        begin()
                         started = True
                     self.write(frame)
                     await self.flush()
             if not started:
-                self._as_attachment(name)
+                begin()
             self.finish()
         except StreamClosedError:
             pass  # the browser went; the worker has ended with its frames
@@ -78,10 +82,17 @@ class CodeSaveHandler(APIHandler):
         self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
         self.set_attachment_header(os.path.basename(name) or "file")
 
+    def as_json(self) -> None:
+        """Say that JSON follows."""
+        self.set_header("Content-Type", "application/json")
+
+    def compute_etag(self) -> None:
+        """Give none: to hash a large answer would hold the event loop."""
+
     def refuse(self, error: CodeSaveError) -> None:
         """Answer with an error's message and reason."""
         self.set_status(error.status)
-        self.set_header("Content-Type", "application/json")
+        self.as_json()
         self.finish(json.dumps({"message": str(error), "reason": error.reason}))
 
     def on_connection_close(self) -> None:
@@ -213,7 +224,7 @@ class NotebookHandler(CodeSaveHandler):
     @web.authenticated
     @authorized
     async def get(self, run: str) -> None:
-        await self.answer(self.codesave.reads.call("notebook", run_id=run))
+        await self.stream(self.codesave.downloads.stream("notebook", run_id=run), self.as_json)
 
 
 class ExecutionsHandler(CodeSaveHandler):
