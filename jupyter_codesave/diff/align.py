@@ -60,7 +60,10 @@ def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
         rows = [i for i in range(start, stop) if i not in rows_moved]
         columns = [j for j in range(head_start, head_stop) if j not in columns_moved]
         if rows and columns:
-            blocks += sides.by_likeness(rows, columns)
+            for i, j, _ in (found := sides.by_likeness(rows, columns)):
+                sides.a.forget(i)
+                sides.b.forget(j)
+            blocks += found
     blocks = joined(sorted(blocks))
     moves += sides.moved_and_edited(list(gaps(blocks, n, m)), moves)
     return Alignment(blocks, sorted(moves, key=lambda pair: pair[1]))
@@ -156,11 +159,14 @@ class _Sides:
         a, b = self.a, self.b
         if a.keys[i] != b.keys[j]:
             return 0.5 + 2 * self.likeness(i, j) * min(a.mass(i), b.mass(j))
-        ids = zip(a.ids[i : i + n], b.ids[j : j + n], strict=True)
-        said: float = sum(x is not None and x == y for x, y in ids)
+        said = 0.0
+        if a.index:
+            said = sum(
+                [a.ids[i + k] is not None and a.ids[i + k] == b.ids[j + k] for k in range(n)]
+            )
         if not said and n == 1 and a.count[a.keys[i]] > 1:
             said = -0.5 * (a.cells[i].get("outputs") != b.cells[j].get("outputs"))
-        return 2 * sum(map(a.mass, range(i, i + n))) + said
+        return 2 * a.mass(i, n) + said
 
     def repeated(self, start: int, stop: int, head_start: int, head_stop: int) -> list[Block]:
         """Equal cells within a gap: those that repeat so often that order decides."""

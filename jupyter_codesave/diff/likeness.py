@@ -19,6 +19,7 @@ MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance
 ENOUGH = 0.6  # likeness above which nobody asks how it came about
 SMALL_GAP = 400  # product of cell counts up to which every pair is compared
 NEAREST = 6  # cells of base that each cell of a larger gap is compared with
+WEIGHED = 8  # cells of a run that are weighed
 COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
 
 
@@ -30,81 +31,93 @@ class Numbers:
         self.total = 0
 
 
+class Look:
+    """The words and lines of a cell, each worked out when first asked for."""
+
+    __slots__ = ("_bag", "_lines", "_weight", "kinds", "source", "words")
+
+    def __init__(self, source: str) -> None:
+        self.source = source[:LONGEST]
+        self.words: list[str] = _WORDS.findall(self.source)  # signs too, without spaces
+        self.kinds = frozenset(self.words)
+        self._weight: float | None = None
+        self._bag: Counter[str] | None = None
+        self._lines: frozenset[str] | None = None
+
+    @property
+    def weight(self) -> float:
+        """How much the different words say together."""
+        if self._weight is None:
+            self._weight = _weight(self.kinds)
+        return self._weight
+
+    @property
+    def bag(self) -> Counter[str]:
+        """How often each word is there."""
+        if self._bag is None:
+            self._bag = Counter(self.words)
+        return self._bag
+
+    @property
+    def lines(self) -> frozenset[str]:
+        """The lines that say something, without indentation."""
+        if self._lines is None:
+            stripped = map(str.strip, self.source.splitlines())
+            self._lines = frozenset([line for line in stripped if line.strip(BRACKETS)])
+        return self._lines
+
+
 class Cells:
     """One side of an alignment: what it asks of cells, worked out once."""
 
     def __init__(self, cells: Sequence[Json], numbers: Numbers) -> None:
         self.cells = cells
-        self.keys: list[int] = []  # equal where type and source are
-        self.ids: list[str | None] = []  # None where normalizing gave the id
+        keys: list[int] = []
+        ids: list[str | None] = []
         by_type, total = numbers.by_type, numbers.total
         for cell in cells:  # each cell is looked at once: memory is slower than all the rest
-            name = cell["id"]
             key = by_type[cell["cell_type"]].setdefault(cell["source"], total)
             if key == total:
                 total += 1
-            self.keys.append(key)
-            self.ids.append(None if len(name) >= 16 and DERIVED_ID.match(name) else name)
+            keys.append(key)
+            name = cell["id"]
+            ids.append(None if len(name) >= 16 and DERIVED_ID.match(name) else name)
         numbers.total = total
+        self.keys = keys  # equal where type and source are
+        self.ids = ids  # None where normalizing gave the id
         self.count = [0] * total
-        for key in self.keys:
+        for key in keys:
             self.count[key] += 1
         self.index = {name: n for n, name in enumerate(self.ids) if name is not None}
-        self._words: dict[int, list[str]] = {}
-        self._kinds: dict[int, frozenset[str]] = {}
-        self._weights: dict[int, float] = {}
-        self._bags: dict[int, Counter[str]] = {}
-        self._lines: dict[int, frozenset[str]] = {}
+        self._looks: dict[int, Look] = {}
 
     def cell_type(self, index: int) -> str:
         """Code, markdown or raw."""
         cell_type: str = self.cells[index]["cell_type"]
         return cell_type
 
-    def words(self, index: int) -> list[str]:
-        """The words and signs of a cell, without spaces."""
-        found = self._words.get(index)
+    def look(self, index: int) -> Look:
+        """A closer look at a cell, kept until it is forgotten."""
+        found = self._looks.get(index)
         if found is None:
-            found = self._words[index] = _WORDS.findall(self.cells[index]["source"][:LONGEST])
+            found = self._looks[index] = Look(self.cells[index]["source"])
         return found
 
-    def kinds(self, index: int) -> frozenset[str]:
-        """The different words of a cell."""
-        found = self._kinds.get(index)
-        if found is None:
-            found = self._kinds[index] = frozenset(self.words(index))
-        return found
-
-    def weight(self, index: int) -> float:
-        """How much the different words of a cell say together."""
-        found = self._weights.get(index)
-        if found is None:
-            found = self._weights[index] = _weight(self.kinds(index))
-        return found
-
-    def bag(self, index: int) -> Counter[str]:
-        """How often each word is in a cell."""
-        found = self._bags.get(index)
-        if found is None:
-            found = self._bags[index] = Counter(self.words(index))
-        return found
-
-    def lines(self, index: int) -> frozenset[str]:
-        """The lines of a cell that say something, without indentation."""
-        found = self._lines.get(index)
-        if found is None:
-            stripped = map(str.strip, self.cells[index]["source"][:LONGEST].splitlines())
-            found = frozenset([line for line in stripped if line.strip(BRACKETS)])
-            self._lines[index] = found
-        return found
+    def forget(self, index: int) -> None:
+        """Free the memory of a look: the next one then takes what is still in the cache."""
+        self._looks.pop(index, None)
 
     def size(self, index: int) -> int:
         """How many characters of a cell are looked at."""
         return min(len(self.cells[index]["source"]), LONGEST)
 
-    def mass(self, index: int) -> float:
-        """How much a pairing of this cell weighs: 1 for an empty one, 11 for a long one."""
-        return 1.0 + min(len(self.cells[index]["source"]), 400) / 40.0
+    def mass(self, index: int, count: int = 1) -> float:
+        """How much a pairing of these cells weighs: 1 for an empty one, 11 for a long one.
+
+        Of many the first few are weighed.
+        """
+        sizes = [len(cell["source"]) for cell in self.cells[index : index + min(count, WEIGHED)]]
+        return count + count / len(sizes) * sum([min(size, 400) for size in sizes]) / 40.0
 
 
 def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
@@ -117,28 +130,27 @@ def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:
         return 0.0
     if not work.spend(COMPARING + (a.size(i) + b.size(j)) // 8):
         return 0.0
-    x, y = a.words(i), b.words(j)
-    if not x or not y:
+    x, y = a.look(i), b.look(j)
+    if not x.words or not y.words:
         return 0.0
-    kinds, others = a.kinds(i), b.kinds(j)
-    shared = kinds & others
-    if len(shared) < LEAST * (len(kinds) + len(others)) / 2:
+    shared = x.kinds & y.kinds
+    if len(shared) < LEAST * (len(x.kinds) + len(y.kinds)) / 2:
         return 0.0
-    shorter = min(len(x), len(y))
-    if len(x) * len(y) <= EXACT_WORDS:
-        common = common_length(x, y)
+    sizes = len(x.words), len(y.words)
+    if sizes[0] * sizes[1] <= EXACT_WORDS:
+        common = common_length(x.words, y.words)
     else:
-        common = (a.bag(i) & b.bag(j)).total()
-    in_order = 2 * common / (len(x) + len(y))
-    weight = a.weight(i) + b.weight(j)
+        common = (x.bag & y.bag).total()
+    in_order = 2 * common / sum(sizes)
+    weight = x.weight + y.weight
     by_words = 2 * _weight(shared) / weight if weight else in_order
-    old, new = a.lines(i), b.lines(j)
+    old, new = x.lines, y.lines
     same_lines = old & new
     if in_order <= ENOUGH:
         # A cell that lies within the other, as after a split or merge, is alike in spite of size.
         within = sum(map(len, same_lines)) / max(1, min(sum(map(len, old)), sum(map(len, new))))
-        if shorter >= MANY_WORDS:
-            within = max(within, common / shorter)
+        if min(sizes) >= MANY_WORDS:
+            within = max(within, common / min(sizes))
         in_order = max(in_order, (in_order + within) / 2)
     if min(len(old), len(new)) <= 1:  # of one line alone an edit leaves no whole line
         return (in_order + by_words) / 2
@@ -161,13 +173,13 @@ def worth_comparing(
         return []
     cells_with: dict[str, list[int]] = defaultdict(list)
     for i in rows:
-        for word in a.kinds(i):
+        for word in a.look(i).kinds:
             cells_with[word].append(i)
     found = []
     scale = len(rows) / len(columns)
     for n, j in enumerate(columns):
         score: dict[int, int] = defaultdict(int)  # whole numbers: their sum has no order
-        for word in b.kinds(j):
+        for word in b.look(j).kinds:
             holders = cells_with.get(word)
             if holders and len(holders) <= COMMON_WORD:
                 worth = 1000 * len(word) // len(holders)

@@ -107,8 +107,8 @@ def diff_notebooks(
     cells = view.cells(alignment)
     counts = dict.fromkeys(("added", "removed", "modified", "moved"), 0)
     for cell in cells:
-        name = "superseded" if cell.get("superseded") else cell["change"]
-        if name != "unchanged":
+        if cell["change"] != "unchanged":
+            name = "superseded" if cell.get("superseded") else cell["change"]
             counts[name] = counts.get(name, 0) + 1
     metadata = (
         bool(metadata_diff)

@@ -7,10 +7,10 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_codesave.diff.chains import Link, heaviest_chain
+from jupyter_codesave.diff.chains import Link, heaviest_chain, stretches
 
 LINKS = st.lists(
-    st.builds(Link, st.integers(0, 5), st.integers(0, 5), st.sampled_from([0.5, 1.0, 3.0])),
+    st.builds(Link, *[st.integers(0, 5)] * 2, st.sampled_from([0.5, 1.0, 3.0]), st.just(1)),
     max_size=8,
 )
 
@@ -32,8 +32,18 @@ def test_no_other_chain_weighs_more(links: list[Link]) -> None:
         for some in combinations(sorted(links), size)
         if increases(list(some))
     )
-    assert sum(weight[pair] for pair in chain) == heaviest
+    assert sum(weight[i, j] for i, j, _ in chain) == heaviest
 
 
 def test_no_links_make_no_chain() -> None:
     assert heaviest_chain([]) == []
+
+
+@given(LINKS)
+def test_where_links_do_not_cross_they_are_cut_apart(links: list[Link]) -> None:
+    blocks = [(i, j, 1) for i, j in sorted({link[:2] for link in links}, key=lambda x: x[::-1])]
+    found = [list(stretch) for stretch in stretches(blocks)]
+    assert [block for stretch in found for block in stretch] == blocks
+    for n in range(1, len(blocks)):
+        apart = all(p[0] < q[0] and p[1] < q[1] for p in blocks[:n] for q in blocks[n:])
+        assert apart == any(stretch[0] == blocks[n] for stretch in found)
