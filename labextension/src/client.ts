@@ -17,18 +17,6 @@ import type {
   Side
 } from './tokens';
 
-/** What the server said went wrong: `message` names the thing, `reason` the way out. */
-export class CodeSaveError extends Error {
-  constructor(
-    message: string,
-    readonly reason: string | null,
-    readonly status: number
-  ) {
-    super(message);
-    this.name = 'CodeSaveError';
-  }
-}
-
 interface ICells {
   cells: Record<string, ICell>;
 }
@@ -171,15 +159,13 @@ export class CodeSaveClient {
   }
 }
 
-async function failure(response: Response, place: string): Promise<CodeSaveError> {
+/** What the server said went wrong: its message names the thing, the reason and the way out. */
+async function failure(response: Response, place: string): Promise<Error> {
   let message = `The server answered ${response.status} ${response.statusText} for codesave/api/${place}`;
-  let reason: string | null = null;
   try {
-    const body = await response.json();
-    message = body.message || message;
-    reason = body.reason || null;
+    message = (await response.json()).message || message;
   } catch {
     // Not ours: a proxy or a server without the extension; the status line says enough.
   }
-  return new CodeSaveError(message, reason, response.status);
+  return new Error(message);
 }

@@ -32,8 +32,13 @@ export const recording: JupyterFrontEndPlugin<void> = {
       const { state, reason } = model.of(notebook());
       const { status } = model;
       const off = status?.capture === 'off';
+      const by = reason ?? status?.decided_by;
+      const decided =
+        by === 'default'
+          ? trans.__('Nothing switches it off.')
+          : trans.__('Decided by: %1.', by);
       const lines = [
-        state === 'failed' ? reason : trans.__('Decided by: %1.', reason ?? status?.decided_by),
+        state === 'failed' ? reason : decided,
         status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size))
       ];
       const body = new Widget();

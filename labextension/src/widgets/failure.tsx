@@ -1,6 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { CodeSaveError } from '../client';
 
 interface IProps {
   error: Error;
@@ -8,12 +7,11 @@ interface IProps {
   trans: TranslationBundle;
 }
 
-/** What went wrong, the way out, and a button that tries again. */
+/** What went wrong, in words that name the way out, and a button that tries again. */
 export function Failure({ error, again, trans }: IProps): JSX.Element {
   return (
     <div className="codesave-Failure" role="alert">
       <h2>{error.message}</h2>
-      {error instanceof CodeSaveError && error.reason && <p>{error.reason}</p>}
       <button className="codesave-Button" onClick={again}>
         {trans.__('Try again')}
       </button>

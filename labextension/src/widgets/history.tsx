@@ -96,18 +96,6 @@ function Filter({ model, trans }: Omit<IProps, 'commands'>): JSX.Element {
         value={text}
         onChange={event => setText(event.target.value)}
       />
-      <select
-        aria-label={trans.__('State of the runs')}
-        value={model.listed}
-        onChange={event => void model.list(event.target.value as RunState)}
-      >
-        <option value="">{trans.__('All')}</option>
-        {STATES.map(state => (
-          <option key={state} value={state}>
-            {stateWords(state, trans)}
-          </option>
-        ))}
-      </select>
     </div>
   );
 }
@@ -129,23 +117,36 @@ function Actions({ model, commands, trans }: IProps): JSX.Element {
       >
         {trans.__('Open')}
       </button>
-      <button
-        className="codesave-Button codesave-mod-accept"
-        disabled={model.pair === null}
-        title={words}
-        onClick={() => void commands.execute(CommandIDs.compareSelected)}
-      >
-        {trans.__('Compare')}
-      </button>
-      {deleted && (
+      {deleted ? (
         <button
-          className="codesave-Button"
+          className="codesave-Button codesave-mod-accept"
           disabled={selection.length !== 1}
           onClick={() => void commands.execute(CommandIDs.restore, { run: selection[0] })}
         >
           {trans.__('Restore')}
         </button>
+      ) : (
+        <button
+          className="codesave-Button codesave-mod-accept"
+          disabled={model.pair === null}
+          title={words}
+          onClick={() => void commands.execute(CommandIDs.compareSelected)}
+        >
+          {trans.__('Compare')}
+        </button>
       )}
+      <select
+        aria-label={trans.__('State of the runs')}
+        value={model.listed}
+        onChange={event => void model.list(event.target.value as RunState)}
+      >
+        <option value="">{trans.__('all')}</option>
+        {STATES.map(state => (
+          <option key={state} value={state}>
+            {stateWords(state, trans)}
+          </option>
+        ))}
+      </select>
       <span className="codesave-hint">{words}</span>
     </div>
   );

@@ -31,6 +31,11 @@ export class SessionSearch extends SearchProvider<SessionViewer> {
     if (this.query !== query || this.isDisposed) {
       return;
     }
+    // Asked half a second ago by a field that was closed meanwhile.
+    if (!this.widget.node.querySelector('.jp-DocumentSearch-overlay')) {
+      await this.endQuery();
+      return;
+    }
     this.places = matchesIn(texts, query);
     this.observer.observe(this.widget.node, { childList: true, subtree: true });
     if (again && this.at! < this.places.length) {
