@@ -62,7 +62,8 @@ class RemoteBlobs:
                         target,
                         iter(lambda: hashing.read(_BUFFER), b""),
                         use_multipart=True,
-                        chunk_size=_MULTIPART,
+                        # S3 takes 10,000 parts, whatever their size.
+                        chunk_size=max(_MULTIPART, size // 9000),
                         max_concurrency=3,
                     )
                 else:
@@ -210,7 +211,9 @@ class _faults:  # noqa: N801 - reads as a statement
                 "is missing"
             ) from error
         if isinstance(error, (BaseError, OSError)):
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            first = (str(error).splitlines() or [type(error).__name__])[0].partition("<?xml")[0]
+            if code := re.search(r"<Code>(\w+)</Code>", str(error)):
+                first += code[1]
             raise UnavailableError(
                 f"{_without_secrets(self._url)} cannot be reached: {first}; check artifact_url, "
                 "the network and the credentials in the environment"

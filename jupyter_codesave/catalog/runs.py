@@ -13,7 +13,7 @@ from ..model.run import Run
 from . import schema
 from .catalog import Transaction
 from .rows import Page
-from .search import PRINTED, add_texts, drop_unused_texts
+from .search import PRINTED, add_texts, drop_unused_texts, holdable
 
 _runs, _executions, _texts = schema.runs, schema.executions, schema.texts
 _FIELDS = tuple(Run.__dataclass_fields__)
@@ -84,10 +84,9 @@ def find(tx: Transaction, reference: str) -> Run:
     row = columns(tx, reference)
     if row is not None:
         return from_row(row)
-    above = reference[:-1] + chr(ord(reference[-1]) + 1) if reference else "\x7f"
     found = tx.execute(
         sa.select(_runs)
-        .where(_runs.c.id >= reference, _runs.c.id < above)
+        .where(_runs.c.id >= reference, _runs.c.id < reference + "\x7f")
         .order_by(_runs.c.started.desc(), _runs.c.id.desc())
         .limit(6)
     ).mappings()
@@ -137,7 +136,7 @@ def page(
         query = query.where(_runs.c.state == state)
     if q:
         words: sa.ColumnElement[str] = sa.literal_column(_WORDS)
-        named = words.like(f"%{_escape(q.lower())}%", escape="\\")
+        named = words.like(f"%{_escape(holdable(q.lower()))}%", escape="\\")
         query = query.where(sa.or_(_runs.c.id.in_(holding), named))
     if cursor:
         started, _, run_id = cursor.rpartition("~")

@@ -39,8 +39,12 @@ _PLACE = (_executions.c.started, _executions.c.run, _executions.c.number)
 
 def fold(text: str) -> str:
     """Fold what search shall not tell apart: case, blanks around operators, rows of blanks."""
-    text = _OPERATORS.sub(r"\1", _BLANKS.sub(" ", text))
-    return _UNHOLDABLE.sub("\ufffd", text.casefold())
+    return holdable(_OPERATORS.sub(r"\1", _BLANKS.sub(" ", text)).casefold())
+
+
+def holdable(text: str) -> str:
+    """Give a text without what a database cannot hold."""
+    return _UNHOLDABLE.sub("\ufffd", text)
 
 
 def add_texts(tx: Transaction, texts: set[str], *, kept: bool) -> dict[str, int]:
@@ -251,6 +255,8 @@ def _position(cursor: str | None) -> _Position | None:
         return None
     try:
         started, run, number = cursor.rsplit("~", 2)
+        if len(number) > 9:
+            raise ValueError(number)
         return started, run, int(number)
     except ValueError:
         raise UsageError(f"{cursor!r} is no cursor; give back the `next` of a page") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from .rows import Artifact
 
 _artifacts, _versions, _aliases = schema.artifacts, schema.versions, schema.aliases
 _series = schema.series
+_NUMBERED = re.compile(r"v[0-9]{1,9}")
 # Made once: to make them anew would take longer than to run them.
 _WHOLE = (
     sa.select(_versions, _artifacts.c.type, _artifacts.c.project)
@@ -109,7 +111,7 @@ def drop(tx: Transaction, name: str, number: int) -> None:
 def resolve(tx: Transaction, name: str, selector: str) -> Version:
     """Give the version that `vN` or an alias names."""
     number: int | None = None
-    if selector[:1] == "v" and selector[1:].isdigit():
+    if _NUMBERED.fullmatch(selector):
         number = int(selector[1:])
     else:
         here = sa.and_(_aliases.c.artifact == name, _aliases.c.alias == selector)

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import io
 import os
 import secrets
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -16,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..catalog import runs
+from ..disk import sync_folder
 from ..errors import DamagedError, NotFoundError
 from ..model.digest import digest_of
 from . import records
@@ -159,8 +163,10 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
     counts = {"runs": 0, "blobs": 0, "unchanged": 0}
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_parts(path)
     try:
-        with zipfile.ZipFile(part, "x", zipfile.ZIP_DEFLATED) as target:
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w+b") as file, zipfile.ZipFile(file, "w") as target:
             there: set[str] = set()
             if path.exists():
                 with Archive(path) as old:
@@ -189,13 +195,21 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
                             sink.write(records.dump(record))
                         there.add(name)
                 counts["runs"] += 1
-        os.chmod(part, 0o600)
         with part.open("rb") as whole:
             os.fsync(whole.fileno())
         os.replace(part, path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
     return counts
+
+
+def _clear_parts(path: Path) -> None:
+    """Remove what killed processes left of an archive: nobody has written to it for an hour."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(FileNotFoundError):
+            if part.stat().st_mtime < time.time() - 3600:
+                part.unlink()
 
 
 def _entry(target: zipfile.ZipFile, name: str) -> BinaryIO:

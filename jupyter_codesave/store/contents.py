@@ -12,12 +12,13 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..blobs import envelope, packs
 from ..blobs.base import Blobs
+from ..blobs.local import LocalBlobs
 from ..blobs.payloads import SMALLEST, Payload, cut, cut_stream
 from ..catalog import whereabouts
 from ..catalog.catalog import Catalog
@@ -41,6 +42,8 @@ class Contents:
         self.packs = blobs.area("packs")
         self.records = blobs.area("records")
         self.catalog = catalog
+        # Looks where other hosts, each with a catalog of its own, have put blobs; None: no others.
+        self.find_again: Callable[[], object] | None = None
         self._folder = folder
         self._lock = threading.RLock()
         self._pending: dict[str, list[envelope.Step]] = {}
@@ -94,8 +97,7 @@ class Contents:
         with self._lock:
             if not self._pending:
                 return
-            with self.catalog.write() as tx:
-                there = whereabouts.touch(tx, self._pending, time.time())
+            there = self.touch(self._pending)
             fresh = {d: steps for d, steps in self._pending.items() if d not in there}
             self._write(fresh)
             self._pending.clear()
@@ -239,6 +241,23 @@ class Contents:
         with self._lock:
             return set(digests) & self._pending.keys()
 
+    def touch(self, digests: Iterable[str]) -> set[str]:
+        """Keep the collector from blobs for a while; name those whose bytes are there."""
+        with self.catalog.write() as tx:
+            tx.keep_blobs()
+            there = whereabouts.touch(tx, digests, time.time())
+            if self.find_again is not None:
+                places = whereabouts.locate(tx, there).values()
+                gone = {where.digest for where in places if not self._is_held(where)}
+                whereabouts.lost(tx, gone)
+                there -= gone
+        return there
+
+    def _is_held(self, where: Whereabouts) -> bool:
+        """Tell whether bytes are there yet, and let other hosts' collectors see them wanted."""
+        area, key = (self.packs, where.pack) if where.pack else (self.loose, where.digest)
+        return area.touch(key) if isinstance(area, LocalBlobs) else area.has(key)
+
     def has(self, digest: str) -> bool:
         """Tell whether the bytes are there."""
         if digest in self._pending:
@@ -271,6 +290,8 @@ class Contents:
             except NotFoundError:
                 if attempt == 2:
                     raise
+                if attempt == 1 and self.find_again is not None:
+                    self.find_again()
         raise AssertionError("unreachable")
 
     def read(self, where: Whereabouts) -> bytes:

@@ -146,7 +146,7 @@ def _take(
             counts["unchanged"] += 1
             return
     wanted = blobs_of(found, read)
-    held = _touch(target, wanted)
+    held = target.contents.touch(wanted)
     _make_sure_of_room(target, [size or 0 for d, size in wanted.items() if d not in held])
     for digest, size in sorted(wanted.items()):
         if digest in held:
@@ -190,13 +190,6 @@ def _take(
         journals.set_fact(tx, f"copied {run_id}", mark)
     target.contents.drop_records([dropped, old_ledger])
     counts["runs"] += 1
-
-
-def _touch(target: Store, wanted: Iterable[str]) -> set[str]:
-    """Name the blobs that the target has, and keep the collector from them meanwhile."""
-    with target.catalog.write() as tx:
-        tx.keep_blobs()
-        return whereabouts.touch(tx, wanted, time.time())
 
 
 def _make_sure_of_room(target: Store, sizes: Iterable[int]) -> None:

@@ -53,7 +53,10 @@ def collect(store: Store, grace: float | None = None) -> dict[str, int]:
         purge(store, runs=expired)
     thinned = enforce(store)
     cutoff = cutoff_of(store, grace)
-    blobs = sweep(store, cutoff, waiting(store.folder))
+    spared = waiting(store.folder)
+    if store.shared:
+        spared |= _wanted_elsewhere(store, cutoff)
+    blobs = sweep(store, cutoff, spared)
     dropped, rewritten = tidy_packs(store, share=0.25)
     clear_orphans(store, cutoff)
     clear_leftovers(store, cutoff)
@@ -109,6 +112,16 @@ def sweep(store: Store, cutoff: float, spared: Iterable[str] = ()) -> int:
                 store.contents.loose.delete(digest)
                 gone += 1
     return gone
+
+
+def _wanted_elsewhere(store: Store, cutoff: float) -> set[str]:
+    """Name the blobs whose bytes were written or touched since `cutoff`, on whatever host."""
+    areas = (store.contents.loose, store.contents.packs)
+    young = {kept.key for area in areas for kept in area.listing() if kept.modified >= cutoff}
+    with store.catalog.read() as tx:
+        return {
+            each.digest for each in whereabouts.every(tx) if (each.pack or each.digest) in young
+        }
 
 
 def tidy_packs(store: Store, *, share: float) -> tuple[int, int]:

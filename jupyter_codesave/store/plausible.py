@@ -22,7 +22,7 @@ Check = Callable[[Any], bool]
 def is_plausible(record: Any) -> bool:
     """Tell whether a record has the form of one; what newer versions add is passed over."""
     try:
-        return _number(record["revision"]) and _KINDS[record["kind"]](record)
+        return _int32(record["revision"]) and _KINDS[record["kind"]](record)
     except (KeyError, TypeError, IndexError):
         return False
 
@@ -33,6 +33,10 @@ def _text(value: Any) -> bool:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
+
+
+def _int32(value: Any) -> bool:
+    return _number(value) and value < 1 << 31
 
 
 def _time(value: Any) -> bool:
@@ -82,7 +86,7 @@ _RUN: Mapping[str, Check] = {
     "session": lambda value: _text(value) and _SESSION.fullmatch(value) is not None,
     "started": _time,
     "ended": _or_none(_time),
-    "executions": _number,
+    "executions": _int32,
     "state": lambda value: value in ("running", "finished", "crashed"),
     **dict.fromkeys(("name", "project", "kind", "by"), _text),
     **dict.fromkeys(("ended_by", "notebook", "program", "kernel_id", "artifact"), _or_none(_text)),
@@ -94,16 +98,16 @@ _VERSION: Mapping[str, Check] = {
     "artifact": is_name,
     "type": _text,
     "project": _text,
-    "number": lambda value: _number(value) and value < 1 << 31,
+    "number": _int32,
     "digest": is_digest,
     "size": _number,
     "created": _time,
     "aliases": _aliases,
 }
 _EXECUTION = _tuple_of(
-    lambda value: _number(value) and 0 < value < 1 << 31,
+    lambda value: _int32(value) and value > 0,
     *(_text, _text, _or_none(_time), _or_none(_time), _text, _or_none(_text)),
-    _or_none(lambda value: _number(value) and value < 1 << 31),
+    _or_none(_int32),
     lambda value: isinstance(value, bool),
 )
 _JOURNAL: Mapping[str, Check] = {
@@ -112,7 +116,7 @@ _JOURNAL: Mapping[str, Check] = {
     "sequence": lambda value: value == -1 or _number(value),
     "sealed": lambda value: isinstance(value, bool),
     "digest": _or_none(is_digest),
-    "version": lambda value: _number(value) and value < 1 << 31,
+    "version": _int32,
 }
 _KINDS: Mapping[str, Check] = {
     "run": lambda record: (

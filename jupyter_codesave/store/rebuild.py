@@ -38,7 +38,7 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
         whole = {kept.key: found.get(kept.key) or _load(contents, kept.key) for kept in listed}
         digests = {id(record): key for key, record in whole.items()}
         rebuilding.clear(tx)
-        for record in records.newest([each for each in whole.values() if each is not None]):
+        for record in records.newest(filter(None, whole.values()), merge=store.shared):
             if record["kind"] == "run" and journals.is_purged(tx, record["run"]["id"]):
                 continue
             records.restore(tx, contents, record, digests[id(record)])
@@ -85,11 +85,18 @@ def _load(contents: Contents, key: str) -> records.Record | None:
 
 
 def find_blobs(store: Store, progress: Progress = iter) -> int:
-    """Note where every blob lies that has no row yet; give the number of all."""
+    """Note where every blob lies that is not where its row says; give the number of all."""
     contents, count = store.contents, 0
     with store.catalog.read() as tx:
-        known = {each.digest for each in whereabouts.every(tx)}
-    for kept in progress(list(contents.packs.listing())):
+        before = {each.digest: each for each in whereabouts.every(tx)}
+    packed, loose = list(contents.packs.listing()), list(contents.loose.listing())
+    there = {None: {kept.key for kept in loose}} | {kept.key: {kept.key} for kept in packed}
+    known = {
+        digest
+        for digest, where in before.items()
+        if (where.pack or digest) in there.get(where.pack, ())
+    }
+    for kept in progress(packed):
         try:
             index = packs.read_members(contents.packs, kept.key, kept.size)
         except CodeSaveError:
@@ -109,14 +116,19 @@ def find_blobs(store: Store, progress: Progress = iter) -> int:
         known.update(row.digest for row in fresh)
         count += len(rows)
     batch: list[Any] = []
-    for kept in progress(list(contents.loose.listing())):
+    for kept in progress(loose):
         count += 1
         if kept.key not in known:
+            known.add(kept.key)
             batch.append(kept)
         if len(batch) == 500:
             _note_loose(store, batch)
             batch = []
     _note_loose(store, batch)
+    with store.catalog.write() as tx:
+        tx.keep_blobs()
+        still = whereabouts.locate(tx, before.keys() - known)
+        whereabouts.lost(tx, [d for d, where in still.items() if where == before[d]])
     return count
 
 

@@ -131,12 +131,17 @@ def load(data: bytes, digest: str | None = None) -> Record | None:
         return None
 
 
-def newest(found: Iterable[Record]) -> list[Record]:
-    """Keep the highest revision of each run's record and of the ledger; the last one of equals."""
+def newest(found: Iterable[Record], *, merge: bool = False) -> list[Record]:
+    """Keep the highest revision of each run's record and of the ledger; the last one of equals.
+
+    With `merge` each ledger stays: every host wrote its own.
+    """
     kept: dict[Any, Record] = {}
     for at, record in enumerate(found):
         kind = record["kind"]
-        key: Any = (kind, record["run"]["id"]) if kind == "run" else kind if kind == _LEDGER else at
+        key: Any = (kind, record["run"]["id"]) if kind == "run" else at
+        if kind == _LEDGER and not merge:
+            key = kind
         if key not in kept or kept[key]["revision"] <= record["revision"]:
             kept[key] = record
     return sorted(kept.values(), key=_time)

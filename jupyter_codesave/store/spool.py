@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -30,10 +29,7 @@ def adopt(contents: Contents, spool: LocalBlobs, digests: Iterable[str]) -> list
     What is taken, or was in the store already, leaves the spool.
     """
     wanted = set(digests)
-    with contents.catalog.write() as tx:
-        tx.keep_blobs()
-        there = whereabouts.touch(tx, wanted, time.time())
-    there |= contents.awaited(wanted)
+    there = contents.touch(wanted) | contents.awaited(wanted)
     for key in [each.key for each in spool.area("packs").listing()]:
         _adopt_pack(contents, spool.area("packs"), key, wanted, there)
     loose = [each.key for each in spool.listing() if each.key in wanted]
@@ -139,8 +135,7 @@ def _adopt_pack(
     if names and not names & wanted:
         return
     if names - there:
-        with contents.catalog.write() as tx:
-            known = there | whereabouts.touch(tx, names - there, time.time())
+        known = there | contents.touch(names - there)
         if isinstance(contents.packs, LocalBlobs):
             contents.packs.move(path, key)
         else:

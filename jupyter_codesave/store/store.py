@@ -47,7 +47,6 @@ class Store:
         self.blobs = blobs
         self.catalog = catalog
         self.settings = settings
-        self.shared = False  # other hosts keep catalogs of their own over the same blobs
         self.contents = Contents(blobs, catalog, folder)
         self.running: dict[str, Run] = {}  # as they were written last, but for their executions
         self._writing = threading.Lock()
@@ -71,15 +70,21 @@ class Store:
                 "permissions above it or set CODESAVE_DIR"
             ) from error
         from .places import blobs_at, catalog_at
-        from .rebuild import begin
+        from .rebuild import begin, find_blobs
 
         database, artifacts = _value(settings, "database_url"), _value(settings, "artifact_url")
         blobs = blobs_at(artifacts, folder)
         catalog, elsewhere = catalog_at(database, folder)
         store = cls(folder, blobs, catalog, settings)
-        store.shared = elsewhere or bool(artifacts and not database)
+        if elsewhere or (artifacts and not database):
+            store.contents.find_again = lambda: find_blobs(store)
         begin(store)
         return store
+
+    @property
+    def shared(self) -> bool:
+        """Tell a store over whose blobs other hosts keep catalogs of their own."""
+        return self.contents.find_again is not None
 
     @property
     def is_team(self) -> bool:

@@ -40,6 +40,8 @@ def write(
         contents.flush()
         if _add(store, run, executions, journal):
             return []
+    # Sorted, so that no two transactions wait for each other's artifacts.
+    commit = dict(sorted(commit.items()))
     saved = Manifest(files) if files else None
     digests = {name: contents.put(manifest.dump()) for name, manifest in commit.items()}
     files_digest = contents.put(saved.dump()) if saved else None

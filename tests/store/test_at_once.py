@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
 from jupyter_codesave.store import Store, budget, forgetting, garbage, reach, rebuild, records
+from tests.conftest import scale
 
 from .made import Place, image, make_run, notebook, record, told
 
@@ -218,3 +220,29 @@ def test_a_cell_that_was_forgotten_is_forgotten_where_the_run_is_copied_again(
         kept = there.get(there.manifest(version.digest).entries[SESSION_NOTEBOOK].digest)
         assert b"secret" not in kept
         assert [each.source for each in there.executions(run.id)] == ["b = 2"]
+
+
+def test_writers_of_the_same_artifacts_in_any_order_do_not_wait_for_each_other(
+    place: Place,
+) -> None:
+    place.open().close()
+    failed: list[BaseException] = []
+
+    def write(names: str) -> None:
+        try:
+            with place.open() as store:
+                for number in range(scale(15)):
+                    data = f"{names}{number}".encode()
+                    same = Manifest({"a": Entry(store.put(data), len(data))})
+                    store.write(commit=dict.fromkeys(names, same))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(names,)) for names in ("abcd", "dcba", "cadb")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    with place.open() as store:
+        assert {len(artifact.versions) for artifact in store.artifacts()} == {3 * scale(15)}

@@ -4,12 +4,13 @@ import os
 import secrets
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from jupyter_codesave.errors import CodeSaveError, DamagedError, NotFoundError, UsageError
 from jupyter_codesave.model.digest import digest_of
-from jupyter_codesave.store import Store
+from jupyter_codesave.store import Store, archive
 from tests.blobs import servers
 
 from .made import Place, image, make_run, record, told
@@ -126,9 +127,9 @@ def test_an_archive_is_private_and_any_zip_tool_reads_it(local: Store, tmp_path:
     where = tmp_path / "there.zip"
     local.copy_to(str(where))
     assert where.stat().st_mode & 0o777 == 0o600
-    with zipfile.ZipFile(where) as archive:
-        assert archive.testzip() is None
-        assert archive.read(f"blobs/{digest_of(b'hello')[7:]}") == b"hello"
+    with zipfile.ZipFile(where) as there:
+        assert there.testzip() is None
+        assert there.read(f"blobs/{digest_of(b'hello')[7:]}") == b"hello"
 
 
 def test_a_damaged_archive_is_refused(local: Store, tmp_path: Path) -> None:
@@ -179,3 +180,25 @@ def test_a_place_that_is_none_is_explained(local: Store, tmp_path: Path) -> None
         local.copy_from(str(tmp_path / "absent.zip"))
     with pytest.raises(UsageError, match="half a store"):
         local.copy_to("postgresql+psycopg://host/db")
+
+
+def test_an_archive_is_private_while_it_is_written_and_leaves_no_parts(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(local, saved={"a": b"1"})
+    left, young = tmp_path / ".there.zip.7-ab.part", tmp_path / ".there.zip.8-ab.part"
+    for part in (left, young):
+        part.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    modes: set[int] = set()
+    real = archive._entry
+
+    def entry(target: zipfile.ZipFile, name: str) -> BinaryIO:
+        parts = [part for part in tmp_path.glob(".there.zip.*.part") if part != young]
+        modes.update(part.stat().st_mode & 0o777 for part in parts)
+        return real(target, name)
+
+    monkeypatch.setattr(archive, "_entry", entry)
+    local.copy_to(str(tmp_path / "there.zip"))
+    assert modes == {0o600}
+    assert list(tmp_path.glob(".there.zip.*.part")) == [young]

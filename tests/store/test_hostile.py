@@ -171,3 +171,39 @@ def test_a_blob_that_is_another_one_in_the_source_is_refused(local: Store, tmp_p
         local.copy_from(str(tmp_path / "gpu"))
     assert local.runs().items == ()
     assert local.verify()["damaged"] == []
+
+
+ODD_TEXTS = ["\0", "\ud800", "\U0010ffff", "a" * 5000, "'\"\\%_", "v9999999999999", "v²", "~~", ""]
+ODD_CURSORS = ["a~b~99999999999999999999", "\0~x~1", "\ud800~x~1", "x", "~~1", "a~b~-1", "a~b~c"]
+
+
+@pytest.mark.parametrize("odd", [*ODD_TEXTS, *ODD_CURSORS])
+def test_odd_words_get_an_answer_or_a_clear_no(store: Store, odd: str) -> None:
+    run, version = record(store)
+    for ask in (
+        lambda: store.run(odd),
+        lambda: store.version(version.artifact, odd),
+        lambda: store.version(odd, "latest"),
+        lambda: store.runs(q=odd),
+        lambda: store.runs(notebook=odd, project=odd, state=odd),
+        lambda: store.runs(cursor=odd),
+        lambda: store.search(odd),
+        lambda: store.search("x", cursor=odd),
+    ):
+        try:
+            ask()
+        except UnavailableError as error:
+            raise AssertionError(odd) from error
+        except CodeSaveError:
+            pass
+    assert store.run(run.id).id == run.id
+
+
+def test_numbers_no_database_holds_are_no_record(local: Store, tmp_path: Path) -> None:
+    where = archive(local, tmp_path)
+    for name in ("executions", "revision"):
+        forged = forge(
+            where, lambda r, n=name: (r["run"] if n in r["run"] else r).update({n: 1 << 40})
+        )
+        with Place(tmp_path / name).open() as store, pytest.raises(DamagedError):
+            store.copy_from(str(forged))

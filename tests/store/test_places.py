@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_codesave.catalog import whereabouts
 from jupyter_codesave.errors import UnavailableError
-from jupyter_codesave.store import places
+from jupyter_codesave.model.manifest import Entry
+from jupyter_codesave.store import Store, places
 from tests.blobs import servers
 
-from .made import Place, image, record, told
+from .made import Place, image, make_run, record, told
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -98,6 +100,90 @@ def test_the_collector_of_one_host_spares_what_another_host_wrote(
         found = second.verify()
         assert found["damaged"] == found["missing"] == []
         assert told(second) == before
+
+
+def on(host: str, network: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("TEST_HOST", host)
+    return Place(network).open()
+
+
+def test_what_another_host_collected_is_stored_again_when_it_is_wanted(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = image(2 << 20), b"small" * 99
+    with on("host-a", network, monkeypatch) as first:
+        digests = [first.put(data) for data in contents]
+        first.flush()
+        with on("host-b", network, monkeypatch) as second:
+            assert all(map(second.has, digests))
+            first.gc(grace=-1)
+            for data in contents:
+                second.put(data)
+            sizes = {d: Entry(d, len(data)) for d, data in zip(digests, contents, strict=True)}
+            second.write(run=make_run(), files=sizes)
+            found = second.verify()
+            assert found["damaged"] == found["missing"] == []
+            assert [second.get(digest) for digest in digests] == list(contents)
+
+
+def test_what_another_host_has_just_wanted_is_not_collected(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = image(2 << 20)
+    with on("host-a", network, monkeypatch) as first:
+        digest = first.put(data)
+        first.flush()
+        with first.catalog.write() as tx:
+            whereabouts.age(tx, [digest])
+        with on("host-b", network, monkeypatch) as second:
+            os.utime(second.contents.loose.path(digest), (0, 0))
+            second.put(data)
+            second.flush()
+            first.gc()
+            second.write(run=make_run(), files={"a": Entry(digest, len(data))})
+            assert second.get(digest) == data
+
+
+def test_what_another_host_put_into_another_pack_is_found_there(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on("host-a", network, monkeypatch) as first:
+        for _ in range(40):
+            first.put(os.urandom(3000))
+        digest = first.put(b"keep" * 500)
+        first.write(run=make_run(), files={"k": Entry(digest, 2000)})
+        with on("host-b", network, monkeypatch) as second:
+            assert len(second.get(digest)) == 2000
+            assert first.gc(grace=-1)["rewritten"] == 1
+            assert len(second.get(digest)) == 2000
+
+
+def test_what_each_host_noted_of_series_and_purges_comes_together(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on("host-a", network, monkeypatch) as first, on("host-b", network, monkeypatch) as second:
+        names = [first.artifact_for("p", "a.ipynb"), first.artifact_for("p", "c.ipynb")]
+        names.append(second.artifact_for("p", "b.ipynb"))
+        run, _ = record(first)
+        first.purge(runs=[run.id])
+        for store in (first, second):
+            store.rebuild()
+            assert store.is_purged(run.id)
+            paths = ("a.ipynb", "c.ipynb", "b.ipynb")
+            assert [store.artifact_for("p", path) for path in paths] == names
+
+
+def test_versions_that_two_hosts_numbered_alike_are_both_kept(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on("host-a", network, monkeypatch) as first, on("host-b", network, monkeypatch) as second:
+        made = [record(store, sources=(f"x = {n}",)) for n, store in enumerate((first, second))]
+        for store in (first, second):
+            store.rebuild()
+            kept = {run.id: store.versions_of(run.id) for run, _ in made}
+            assert {run: [v.digest for v in found] for run, found in kept.items()} == {
+                run.id: [version.digest] for run, version in made
+            }
 
 
 def test_folders_with_catalogs_of_their_own_share_a_bucket(
