@@ -29,13 +29,22 @@ class Background:
         with self._changed:
             self._work[name] = work
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="codesave", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="codesave", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # there are too many: it waits for `drain`
+                    self._on_fault(error)
+                    return
+                self._thread = thread
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is left to do; False when that takes longer than `timeout` s."""
-        if os.getpid() != self._pid or self._thread is None:
+        if os.getpid() != self._pid:
+            return True
+        if self._thread is None:
+            while self._work:
+                self._do_next()
             return True
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -59,13 +68,15 @@ class Background:
                 began = time.monotonic()
                 while not self._hurry and (left := began + _DELAY - time.monotonic()) > 0:
                     self._changed.wait(left)
-                name = next(iter(self._work))
-                work = self._work.pop(name)
                 self._busy = True
-            try:
-                work()
-            except Exception as error:
-                self._on_fault(error)
+            self._do_next()
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
+
+    def _do_next(self) -> None:
+        work = self._work.pop(next(iter(self._work)))
+        try:
+            work()
+        except Exception as error:
+            self._on_fault(error)

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ class Console:
         self._thread: threading.Thread | None = None
 
     def install(self) -> None:
-        """See what is written from now on; what sees it already is left as it is."""
+        """See what is written from now on; what sees it already is left as it is.
+
+        What the user puts in a stream's place later writes to that one, or past it.
+        """
         for name in ("stdout", "stderr"):
-            stream = getattr(sys, name, None)
             known = self._streams.get(name)
-            if stream is None or (known is not None and known.is_on(stream)):
+            stream = known.stream if known is not None else getattr(sys, name, None)
+            if stream is None or (known is not None and known.is_on()):
                 continue
             try:
                 self._streams[name] = _Stream(self, name, stream, known)
@@ -92,8 +96,9 @@ class Console:
     def schedule(self) -> None:
         """Publish soon."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="codesave-console", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="codesave-console", daemon=True)
+            thread.start()
+            self._thread = thread
         self._wanted.set()
 
     def _work(self) -> None:
@@ -112,27 +117,30 @@ class _Stream:
         self.name = name
         self.tail: Any = former.tail if former is not None else None
         self.parent_header: dict[str, str] = {}
-        self._console, self._stream = console, stream
+        self._console, self.stream = console, stream
+        self._is_plain = isinstance(stream, TextIOWrapper)
         self._key: str | None = None
         self._parts: list[str] = []
         self._write = stream.write
         self._seen = self.write
         stream.write = self._seen
 
-    def is_on(self, stream: Any) -> bool:
-        """Tell whether `stream` is the one that is watched, and still is."""
-        return stream is self._stream and stream.write == self._seen
+    def is_on(self) -> bool:
+        """Tell whether the stream is still watched."""
+        return bool(self.stream.write == self._seen)
 
     def remove(self) -> None:
-        if self._stream.write == self._seen:
+        if self.stream.write == self._seen:
             try:
-                del self._stream.write
+                del self.stream.write
             except AttributeError:
-                self._stream.write = self._write
+                self.stream.write = self._write
 
     def write(self, string: str) -> Any:
         """Note, then write: what was seen is kept, whatever happens next."""
         through = self._console.through
+        if through is not None and not self._is_plain:
+            return self._write(string)  # the user's own; what it prints is seen further down
         try:
             if string and isinstance(string, str) and self._console.recorder.is_here:
                 if through is not None:
@@ -141,7 +149,7 @@ class _Stream:
         except Exception as error:
             self._console.recorder.note_fault(error)
         if through is not None and through.write(
-            self.name, string, self._stream.encoding, self._stream.errors
+            self.name, string, self.stream.encoding, self.stream.errors
         ):
             return len(string)
         return self._write(string)
@@ -163,9 +171,9 @@ class _Stream:
                 console.last = self
             if self.tail is not None:
                 self.tail.write(string)
-            if not self._parts:
-                console.schedule()
             self._parts.append(string)
+            if len(self._parts) == 1:
+                console.schedule()
 
     def flush(self) -> None:
         """Publish what was written to this stream."""

@@ -248,7 +248,7 @@ class Recorder:
         self.recorded.discard(key)
         self._cells.pop(key, None)
         if self.session.tail is not None:
-            self.session.tail.reconsider()
+            self.guarded(self.session.tail.forget)
 
     def _skip(self, source: str, cell_id: str | None) -> None:
         """Copies of the notebook file must not bring back what was not to be kept."""

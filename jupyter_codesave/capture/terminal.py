@@ -6,6 +6,7 @@ import builtins
 import sys
 import threading
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from .console import Console
@@ -88,7 +89,7 @@ class Terminal:
         from .descriptors import Descriptors
 
         try:
-            self.console.through = Descriptors(self.console.text)
+            self.console.through = Descriptors(partial(self._recorder.guarded, self.console.text))
         except (OSError, ValueError, AttributeError):
             return
         self._input, builtins.input = builtins.input, self._ask

@@ -193,6 +193,17 @@ class Tail:
         for stream in self.streams:
             stream.reconsider()
 
+    def forget(self) -> None:
+        """Something printed must not be kept: have all published, then wipe it."""
+        for stream in self.streams:
+            stream.publish()
+        self.settle()
+        for stream in self.streams:
+            stream.wipe()
+        with self.lock:
+            self.apart = self.end
+            os.ftruncate(self.handle, self.end)
+
     def lay_apart(self, data: bytes) -> int:
         """Put a large text behind the chunks; give its place in the file."""
         with self.lock:
@@ -310,6 +321,19 @@ class TailStream:
         if self._apart_at >= 0:
             self._publish(self._apart_at)
 
+    def publish(self) -> None:
+        """Have all published that was printed."""
+        self._publish(self._flushes)
+
+    def wipe(self) -> None:
+        """Leave nothing of what was printed."""
+        with self._lock:
+            self.reconsider()
+            self._chunk, self._apart_at = None, -1
+            for chunk in self._chunks:
+                if chunk is not None:
+                    chunk[:] = bytes(_CHUNK)
+
     @property
     def is_apart_published(self) -> bool:
         """Tell whether all that this stream laid apart is published."""
@@ -414,7 +438,13 @@ class TailStream:
     def _lay_apart(self, string: str) -> None:
         """Put a large text behind the chunks, and a mark that points to it."""
         data = string.encode("utf-8", "surrogatepass")
-        place = self._tail.lay_apart(data)
+        try:
+            place = self._tail.lay_apart(data)
+        except OSError:  # the disk is full; what is printed next has its place in the chunks
+            self._apart += len(string)
+            self._leave_mark()
+            self._mark()
+            return
         self._keep(_AWAY.pack(_APART, place, len(data), len(string)))
         self._apart += len(string)
         self._apart_at = self._flushes

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture.journals import all_events, cells, fold, is_anywhere, journal_paths, the_journal
+from tests.capture.journals import (
+    all_events,
+    cells,
+    fold,
+    is_anywhere,
+    journal_paths,
+    outputs,
+    text_of,
+    the_journal,
+)
 from tests.conftest import Home, Kernel
 
 CANARY = "canary" + "-7f3a9c"
@@ -209,6 +218,17 @@ def test_forget_is_told_to_the_journal(home: Home) -> None:
     assert forgotten[0] == key
     assert len(forgotten) == 2
     assert [cell["source"] for cell in cells(path)] == ["%codesave forget", "%codesave forget a"]
+
+
+def test_what_a_forgotten_cell_printed_is_nowhere_while_its_kernel_lives(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run(f"print('{CANARY}'); print('{CANARY}' * 10_000)", metadata={"cellId": "secret"})
+    kernel.run("print('kept')")
+    kernel.run("%codesave forget secret")
+    kernel.run("print('later')")
+    home.json("runs")
+    assert not is_anywhere(home.data, CANARY)
+    assert [text_of(o) for o in outputs(the_journal(home.data))][::2] == ["kept\n", "later\n"]
 
 
 def test_a_forgotten_cell_leaves_no_widget_behind(home: Home) -> None:

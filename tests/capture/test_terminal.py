@@ -171,3 +171,35 @@ def test_a_program_from_a_pipe_is_recorded_too(tmp_path: Path, data: Path) -> No
     assert "child" in done.stdout
     found = [text_of(cell["outputs"]) for cell in cells(the_journal(data))]
     assert found[:2] == ["piped\n", "child\n"]
+
+
+COPYING = """import sys
+class Copying:
+    def __init__(self, stream): self.stream, self.copy = stream, []
+    def write(self, text): self.copy.append(text); return self.stream.write(text)
+    def __getattr__(self, name): return getattr(self.stream, name)
+sys.stdout = Copying(sys.stdout)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_a_user_puts_in_place_of_stdout_gets_all_and_it_is_recorded_once(
+    when: str, terminal: Terminal, tmp_path: Path, data: Path
+) -> None:
+    (tmp_path / "copying.py").write_text(COPYING)
+    if when == "after":
+        terminal.cell("1")
+    else:
+        terminal.cell("%codesave off")
+    terminal.cell("%run -i copying.py")
+    terminal.cell("%codesave on")
+    terminal.cell("print('first')")
+    terminal.cell("print('second'); import os; n = os.system('echo third')")
+    terminal.cell("n = sys.stderr.write(repr([x for x in sys.stdout.copy if x.strip()]))")
+    terminal.leave()
+    found = {cell["source"]: cell["outputs"] for cell in cells(the_journal(data))}
+    printed = [text_of(outputs) for source, outputs in found.items() if source.startswith("print")]
+    assert printed == ["first\n", "second\nthird\n"]
+    (told,) = [text_of(o, "stderr") for source, o in found.items() if source.startswith("n =")]
+    assert "'first'" in told
+    assert "'second'" in told

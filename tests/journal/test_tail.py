@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from pathlib import Path
@@ -220,3 +221,32 @@ def test_what_is_printed_where_the_stack_ends_is_there(tail: Tail) -> None:
     out.tail.write("after")
     assert len(returned) > 1000
     assert lost(tail, out)["first", "stdout"] == "".join(returned) + "after"
+
+
+def test_what_is_forgotten_is_published_and_wiped(tail: Tail) -> None:
+    out = Printing(tail)
+    out.write("canary")
+    out.write("canary" * 20_000)
+    tail.forget()
+    assert b"canary" not in tail.path.read_bytes()
+    assert lost(tail, out) == {}
+    out.write("later")
+    assert lost(tail, out) == {("first", "stdout"): "later"}
+
+
+def test_a_disk_too_full_for_a_large_text_ends_no_tail(
+    tail: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Printing(tail)
+    out.write("before ")
+    with monkeypatch.context() as context:
+
+        def full(*_: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        context.setattr(os, "pwrite", full)
+        out.write("x" * 100_000)
+    for _ in range(3):
+        out.flush()
+    out.write("after")
+    assert lost(tail, out) == {("first", "stdout"): "after"}

@@ -322,7 +322,7 @@ def test_a_disk_that_hangs_is_waited_for_once_and_told(
     assert asked.wait(60)
     assert "does not answer" in str(journal.failure)
     answers.set()
-    journal.settle()
+    journal.sync()
     journal.event("after")
     journal.sync()
     found = names(journal.path)
@@ -335,6 +335,45 @@ def test_a_disk_that_hangs_is_waited_for_once_and_told(
     ]
     assert gap["lost"] == 9 - (len(found) - 2)
     assert journal.failure is None
+
+
+def test_nobody_waits_for_ever_until_a_disk_that_hangs_has_settled(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, write = threading.Event(), os.write
+
+    def slow(handle: int, data: Any) -> int:
+        assert handle != journal.handle or answers.wait(60)
+        return write(handle, data)
+
+    monkeypatch.setattr(writer, "_PATIENCE", 0.05)
+    monkeypatch.setattr(writer.os, "write", slow)
+    journal.message([bytes(LARGE)])
+    journal.settle()
+    answers.set()
+    journal.event("after")
+    journal.sync()
+    assert names(journal.path) == [LARGE, "after"]
+
+
+def test_where_no_thread_can_be_started_all_is_written_all_the_same(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", refuse)
+        journal.event("small")
+        journal.message([b"x" * LARGE])
+        journal.event("after")
+        journal.settle()
+        assert names(journal.path) == ["small", LARGE, "after"]
+        assert journal.failure is None
+    flushed, flush = threading.Event(), journal._flush
+    journal._flush = lambda: (flush(), flushed.set())
+    journal.event("with threads again")
+    assert flushed.wait(60)
 
 
 _CUT = """
