@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ..blobs.local import LocalBlobs
 from ..errors import CodeSaveError, DamagedError, NotFoundError, UnavailableError
 from ..journal import events
-from ..journal.notebook import dump_notebook
+from ..journal.notebook import ODD, dump_notebook
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.manifest import Entry, Manifest
 from ..model.reference import PathReference, RecentReference, RunReference, parse_reference
@@ -42,9 +42,10 @@ class Ingest:
     def waiting(self) -> list[Path]:
         """Name the journals that hold what the store does not have, or that a dead writer left.
 
-        Those last written to come last: numbers of versions follow the order in which runs ended.
+        Those that others took meanwhile come first: what is known of them here is to go. Those
+        last written to come last: numbers of versions follow the order in which runs ended.
         """
-        found = []
+        found = [(0, path) for path in self._live if not path.exists()]
         for path in self.journals.glob("*" + events.SUFFIX):
             state = self.store.journal_state(path.stem)
             with contextlib.suppress(FileNotFoundError):
@@ -203,6 +204,8 @@ class Ingest:
         return Code(reference, kind, title, manifest.entries, read_stored, run)
 
     def _take(self, path: Path, commit: bool) -> list[Change]:
+        if not path.exists():
+            return self._sealed_elsewhere(path)
         try:
             with locked(path):
                 if not path.exists():
@@ -222,7 +225,7 @@ class Ingest:
             changes = journal.step(commit)
         except Exception as error:
             fault = getattr(error, "orig", error)  # what a statement of SQL failed of
-            if not isinstance(fault, (AttributeError, LookupError, TypeError, ValueError)):
+            if not isinstance(fault, ODD):
                 raise
             del self._live[path]
             raise DamagedError(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..journal.reader import session_event
+
+_YOUNG = 60.0  # s
 
 
 def is_alive(path: Path) -> bool:
@@ -18,8 +21,10 @@ def is_alive(path: Path) -> bool:
         return True
     if _is_locked(path):
         return True
+    if not session:  # its writer may be about to lock it, and to say who it is
+        return time.time() - path.stat().st_mtime < _YOUNG
     pid = session.get("pid")
-    if not session or not isinstance(pid, int):
+    if not isinstance(pid, int):
         return False
     import psutil
 

@@ -83,6 +83,7 @@ class SessionIngest:
         self._away = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115 - lives as long as we
         self.fold = Fold(self._load)
         self.over = False
+        self._places: dict[str, tuple[int, int]] = {}  # execution → where its outputs have room
         self._tailed = False
         self._standings: dict[str, Standing] = {}
         self._dropped: set[str] = set()
@@ -398,8 +399,16 @@ class SessionIngest:
         if sum(map(_weight, cell.outputs)) < _SMALL or cell.clear_waits:
             return
         # The file is this process's alone, and gone with it: the quickest form will do.
-        data = marshal.dumps(self.fold.outputs_of(cell.key))
-        place = self._away.seek(0, os.SEEK_END)
+        try:
+            data = marshal.dumps(self.fold.outputs_of(cell.key))
+        except ValueError:  # nested too deep for it
+            return
+        place, room = self._places.get(cell.key, (0, 0))
+        if len(data) > room:  # what came late (from a thread) will come again: twice the room
+            place, room = self._away.seek(0, os.SEEK_END), len(data) * (2 if room else 1)
+            self._away.truncate(place + room)
+            self._places[cell.key] = place, room
+        self._away.seek(place)
         self._away.write(data)
         self.fold.put_away(cell.key, f"{place}:{len(data)}")
 

@@ -27,6 +27,7 @@ from .widgets import VIEW, Widgets
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,56}")
 _DELIMITER = b"<IDS|MSG>"
+ODD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what odd records do
 _PYTHON = {
     "name": "python",
     "file_extension": ".py",
@@ -122,7 +123,7 @@ class Fold:
             try:
                 frames = events.message_frames(item.payload)
                 self._message(frames)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except ODD as error:
                 self._gap(f"a message could not be understood: {error}")
         elif item.is_event:
             fields = decode_event(item)
@@ -130,7 +131,7 @@ class Fold:
             if handler is not None:  # events of a newer minor version are passed over
                 try:
                     handler(fields, spelled_ns(item.time_ns))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                except ODD as error:
                     self._gap(f"an event could not be understood: {error!r}")
 
     def feed_tail(self, entries: Iterable[TailEntry]) -> None:
@@ -446,8 +447,10 @@ class Fold:
 
     def _empty(self, cell: FoldedExecution) -> None:
         cell.outputs.clear()
-        for places in self._displays.values():
+        for display, places in list(self._displays.items()):
             places[:] = [place for place in places if place[0] != cell.key]
+            if not places:
+                del self._displays[display]
 
     def _gap(self, reason: str) -> None:
         if run := self.runs.get(self._run or next(reversed(self.runs), "")):
@@ -569,7 +572,10 @@ def dump_notebook(notebook: dict[str, Any]) -> bytes:
 
 
 def _dump(part: dict[str, Any]) -> bytes:
-    text = json.dumps(part, ensure_ascii=False, indent=1, sort_keys=True)
+    try:
+        text = json.dumps(part, ensure_ascii=False, indent=1, sort_keys=True)
+    except RecursionError:  # without indents it goes deeper
+        text = json.dumps(part, ensure_ascii=False, sort_keys=True)
     return text.encode("utf-8", "replace")
 
 

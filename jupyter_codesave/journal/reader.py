@@ -71,6 +71,8 @@ def read(path: Path, offset: int = 0, sequence: int | None = None) -> Iterator[R
             if sequence is not None and record.sequence <= sequence:
                 offset = record.end  # written twice after a retry: the first one counts
                 continue
+            if record.sequence == 0:
+                _know(path, record)
             expected = 0 if sequence is None else sequence + 1
             if record.sequence != expected:
                 yield Lost(f"{record.sequence - expected} records are missing", offset)
@@ -99,12 +101,23 @@ def session_event(path: Path) -> dict[str, Any]:
     return {}
 
 
+def _know(path: Path, first: Record) -> None:
+    fields = decode_event(first) if first.is_event else {}
+    version = fields.get("version")
+    if isinstance(version, int) and version > events.VERSION:
+        raise _newer(path, str(version))
+
+
+def _newer(path: Path, form: str) -> UnavailableError:
+    return UnavailableError(
+        f"the journal {path} has the format {form!r}, which this version does not know; "
+        "it waits, unharmed: update jupyter_codesave to read it"
+    )
+
+
 def _refuse(path: Path, magic: bytes) -> None:
     if magic.startswith(events.MAGIC[:6]):
-        raise UnavailableError(
-            f"the journal {path} has the format {magic[6:].decode('latin-1')!r}, which this "
-            "version does not know; it waits, unharmed: update jupyter_codesave to read it"
-        )
+        raise _newer(path, magic[6:].decode("latin-1"))
     raise DamagedError(
         f"{path} is not a journal: it does not start with {events.MAGIC!r}; "
         "move it out of the journal folder"

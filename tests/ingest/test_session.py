@@ -348,3 +348,43 @@ def test_the_count_of_a_runs_executions_is_the_number_that_are_listed(
         fold.feed(record)
     for folded in fold.runs.values():
         assert folded.recorded == len(fold.listed(folded.id))
+
+
+def test_a_journal_that_others_brought_in_is_no_session_any_more(ingest: Ingest) -> None:
+    path = write(journal(ingest), [live(), run(), *cell(1, "a")])
+    ingest.all()
+    assert [entry["session"] for entry in ingest.sessions()] == ["s1"]
+    write(path, [live(), run(), *cell(1, "a"), END])
+    again(ingest).all()
+    assert not path.exists()
+    (change,) = ingest.all()
+    assert (change.action, change.run.state) == ("finished", "finished")
+    assert ingest.sessions() == []
+
+
+def test_a_journal_that_its_writer_has_just_made_is_left_to_it(ingest: Ingest) -> None:
+    path = write(journal(ingest), [])
+    ingest.all()
+    assert path.exists()
+    os.utime(path, (START_NS / 1e9, START_NS / 1e9))
+    ingest.all()
+    assert not path.exists()
+
+
+def test_output_that_goes_on_to_come_late_takes_no_more_room_than_it_is_long(
+    ingest: Ingest,
+) -> None:
+    items = [live(), run(), *cell(1, "a")]
+    path, size = journal(ingest), 0
+    for number in range(60):
+        items.append(stream(f"{number}" * 20_000, key="a"))
+        size += len(str(number)) * 20_000
+        write(path, items)
+        ingest.step(path)
+    away = ingest._live[path]._away
+    away.seek(0, os.SEEK_END)
+    assert away.tell() < 4 * size
+    write(path, [*items, END])
+    ingest.step(path)
+    (shown,) = json.loads(ingest.code("run1").read(SESSION_NOTEBOOK))["cells"]
+    assert len(shown["outputs"][0]["text"]) == size + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,20 @@ def test_a_notebook_dumped_cell_by_cell_has_the_very_bytes_of_the_whole(tmp_path
         folder.mkdir()
         fold = folded(folder, *cells[:count])
         assert b"".join(fold.dump("run1")) == dump_notebook(fold.notebook("run1"))
+
+
+def test_what_is_nested_too_deep_to_be_read_is_a_gap_and_the_rest_is_there(tmp_path: Path) -> None:
+    deep = message("display_data", {"data": {}, "metadata": {}})
+    deep[-1] = b'{"data": {"application/json": ' + b"[" * 200_000 + b"]" * 200_000 + b"}}"
+    fold = folded(tmp_path, execute_input("x"), deep, [b"t", b"<IDS|MSG>"], stream("after"))
+    assert [output["output_type"] for output in outputs(fold)] == ["stream"]
+    assert len(fold.runs["run1"].gaps) == 2
+
+
+def test_what_can_be_read_can_be_written(tmp_path: Path) -> None:
+    within = sys.getrecursionlimit() - 200
+    nested = b"[" * within + b"]" * within
+    deep = message("display_data", {"data": {}, "metadata": {}})
+    deep[-1] = b'{"data": {"application/json": ' + nested + b'}, "metadata": {}}'
+    fold = folded(tmp_path, execute_input("x"), deep)
+    assert nested in b"".join(fold.dump("run1")).translate(None, b" \n")

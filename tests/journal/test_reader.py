@@ -76,6 +76,9 @@ def test_a_journal_of_a_newer_version_waits(tmp_path: Path) -> None:
     path.write_bytes(b"CSJRNL99" + journal_bytes(ITEMS)[8:])
     with pytest.raises(UnavailableError, match="update jupyter_codesave"):
         list(read(path))
+    write(path, [("session", {**ITEMS[0][1], "version": events.VERSION + 1}), *ITEMS[1:]])
+    with pytest.raises(UnavailableError, match="update jupyter_codesave"):
+        list(read(path))
 
 
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
