@@ -54,7 +54,8 @@ _SWITCHES = frozenset(
 )
 _WORDS = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
 _PLAIN = r"[+-]?(?:\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?|true|false|none|null)"
-_PAIR = r"([\w.\-]*[A-Za-z][\w.\-]*)([\"']?(?:=|:(?!//))[ \t]*[\"']?)([^\s\"',;&{}\[\]]+)"
+_NAME = r"(?<![\w.\-])(?=[\w.\-]*[A-Za-z])([\w.\-]+)"  # tried once a word: long ones are usual
+_PAIR = _NAME + r"([\"']?(?:=|:(?!//))[ \t]*[\"']?)([^\s\"',;&{}\[\]]+)"
 _SHAPES = "|".join(
     (
         r"gh[pousr]_[A-Za-z0-9]{10,}",

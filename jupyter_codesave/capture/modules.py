@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import CodeSaveError
 from ..model.manifest import EXECUTABLE, FILE, Entry, check_path
@@ -100,7 +101,7 @@ class Modules:
         if self._count != len(sys.modules):  # nothing else is asked while nothing was imported
             self._count = len(sys.modules)
             for module in list(sys.modules.values()):
-                file = getattr(module, "__file__", None)
+                file = _file_of(module)
                 if not isinstance(file, str) or file in self._foreign_files:
                     continue
                 whole = os.path.abspath(file)
@@ -119,6 +120,14 @@ class Modules:
         if file.startswith(self._foreign) or "site-packages" in file or "dist-packages" in file:
             return None
         return os.path.relpath(file, root).replace(os.sep, "/")
+
+
+def _file_of(module: Any) -> Any:
+    """Look it up without asking the module: lazy ones would load, and some fail to."""
+    try:
+        return object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
 
 
 def _code_root(folder: str, cwd: str) -> str | None:

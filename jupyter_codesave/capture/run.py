@@ -164,7 +164,7 @@ class Run:
             notebook=self.notebook,
             program=self.program,
             cwd=working_folder(),
-            argv=mask(sys.argv),
+            argv=mask(getattr(sys, "argv", ())),
             capture=recorder.switch.capture,
             adopts=adopts,
         )

@@ -50,13 +50,13 @@ class Session:
             "kind": self.kind,
             "by": "kernel" if self.kind == "kernel" else self.kind,
             "host": socket.gethostname(),
-            "boot": _boot_id(),
+            "boot": boot_id(),
             "pid": os.getpid(),
             "process_started": process_started(),
             "python": platform.python_version(),
             "package": __version__,
             "cwd": working_folder(),
-            "argv": mask(sys.argv),
+            "argv": mask(getattr(sys, "argv", ())),
             "user": user_name(),
             "scheduler_job": scheduler_job(),
             **self._more,
@@ -112,7 +112,8 @@ def process_started() -> float | None:
         return None
 
 
-def _boot_id() -> str | None:
+def boot_id() -> str | None:
+    """Give what tells this start of the machine from others, None where nothing does."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return file.read().strip()

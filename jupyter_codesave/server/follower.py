@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class Follower:
         self._rescanning: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
         self._ingesting = asyncio.Lock()
+        self._grown: set[Path] = set()  # journals that wait for their turn
         self.sessions: dict[str, dict[str, Any]] = {}  # of live journals, by session
 
     def start(self) -> None:
@@ -43,6 +45,14 @@ class Follower:
         self._stopping.set()
         if self._rescanning is not None:
             self._rescanning.cancel()
+
+    async def ingest_grown(self, paths: Iterable[Path]) -> None:
+        """Ingest journals that grew: however often one grows in the meantime, it is done once."""
+        self._grown.update(paths)
+        async with self._ingesting:
+            grown, self._grown = sorted(self._grown), set()
+        if grown:
+            await self.ingest(grown)
 
     async def ingest(self, paths: list[Path] | None = None, commit: bool = False) -> None:
         """Ingest these journals, or all that wait, and tell of every change."""
@@ -99,8 +109,8 @@ class Follower:
                 stop_event=self._stopping,
                 raise_interrupt=False,
             ):
-                paths = sorted({Path(path) for _, path in changes})
-                asyncio.run_coroutine_threadsafe(self.ingest(paths), loop)
+                paths = {Path(path) for _, path in changes}
+                asyncio.run_coroutine_threadsafe(self.ingest_grown(paths), loop)
         except (OSError, RuntimeError) as error:  # no inotify, or the loop has ended
             if not self._stopping.is_set():
                 self._log.warning(
@@ -113,7 +123,10 @@ class Follower:
 
     async def _rescan(self) -> None:
         while True:
-            self._codesave.heed_switch()
-            if next(self._folder.glob("*" + SUFFIX), None) is not None or self.sessions:
-                await self.ingest()
+            try:
+                self._codesave.heed_switch()
+                if next(self._folder.glob("*" + SUFFIX), None) is not None or self.sessions:
+                    await self.ingest()
+            except Exception as error:  # a disk that is away for a moment is not the end
+                self._log.warning("jupyter_codesave: %s was not looked at: %r", self._folder, error)
             await asyncio.sleep(RESCAN)

@@ -6,15 +6,15 @@ server's own are not the kernel's.
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
+from ..capture.session import boot_id, process_started, user_name
 from ..capture.skip import is_skipped
 from ..control import renamed
 from ..errors import CodeSaveError
@@ -123,6 +123,12 @@ class Observed:
             self._told = what, decided_by
             self._writer.event("capture", capture=what, decided_by=decided_by)
 
+    def leave(self, is_recorded: Callable[[str], bool]) -> None:
+        """The kernel records itself from now on; the cell that began it perhaps not only here."""
+        if self._writer is not None and len(self._opened) == 1 and is_recorded(*self._opened):
+            self._writer.event("run-end", run=self._run, ended_by="finish", dropped=True)
+        self.end("finish")
+
     def end(self, ended_by: str) -> None:
         """The kernel process has ended."""
         if self._writer is not None:
@@ -160,9 +166,11 @@ class Observed:
             kind="kernel",
             by="server",
             host=socket.gethostname(),
+            boot=boot_id(),
             pid=os.getpid(),
+            process_started=process_started(),
             package=__version__,
-            user=getpass.getuser(),
+            user=user_name(),
             kernel_id=self._kernel_id,
             notebook=self._notebook,
             kernelspec={

@@ -2,7 +2,7 @@
 
 Who records is decided once for a kernel process: nothing is written until its first
 `execute_input`; if the kernel's own journal, or its word that it decides for itself, is there by
-then, the observer leaves.
+then, the observer leaves. It leaves later when the user loads the extension there later.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class _Kernel:
         async with self._taking:
             if observed is not None and self._observed is observed:
                 self._observed = None
-                observed.end(ended_by)
+                await asyncio.to_thread(observed.end, ended_by)
         if not for_good:
             self._listen()
         elif self._task is not None:
@@ -172,11 +172,12 @@ class _Kernel:
         if _DELIMITER not in frames:
             return True
         header, parent, content = _parts(frames)
+        kind = header.get("msg_type")
         if self._observed is None:
-            if header.get("msg_type") != "execute_input":
+            if kind != "execute_input":
                 return True
             key = str(parent.get("msg_id"))
-            if await asyncio.to_thread(self._records_itself, key):
+            if self._decides_itself() or await asyncio.to_thread(self._has_recorded, key):
                 return False
             self._observed = Observed(
                 self._codesave, self._kernel_id, self._manager, await self._path()
@@ -186,14 +187,19 @@ class _Kernel:
             await asyncio.to_thread(observed.take, header, parent, content, frames)
         else:  # a few µs
             observed.take(header, parent, content, frames)
+        if kind == "status" and content.get("execution_state") == "idle" and self._decides_itself():
+            self._observed = None
+            await asyncio.to_thread(observed.leave, self._has_recorded)
+            return False
         return True
 
-    def _records_itself(self, key: str) -> bool:
-        """Tell whether this very execution is in a journal of the kernel's own, or kept out."""
-        folder = self._codesave.folder
-        if (folder / KERNELS / self._kernel_id).exists():
-            return True
-        for path in (folder / "journal").glob("*" + events.SUFFIX):
+    def _decides_itself(self) -> bool:
+        """Tell whether the kernel has this package loaded."""
+        return (self._codesave.folder / KERNELS / self._kernel_id).exists()
+
+    def _has_recorded(self, key: str) -> bool:
+        """Tell whether this very execution is in a journal of the kernel's own."""
+        for path in (self._codesave.folder / "journal").glob("*" + events.SUFFIX):
             with contextlib.suppress(CodeSaveError, OSError):
                 session = session_event(path)
                 if session.get("kernel_id") == self._kernel_id and session.get("by") != "server":

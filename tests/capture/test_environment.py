@@ -160,3 +160,8 @@ def test_secrets_within_an_argument_are_hidden(argument: str, masked: str) -> No
 def test_a_url_without_a_password_comes_back_as_it_is() -> None:
     for url in ("https://x.org/a@b", "git@github.com:x/y.git", "plain text", "file:///a/b"):
         assert without_password(url) == url
+
+
+def test_a_long_word_costs_no_more_than_its_length() -> None:
+    long = "x" * 200_000  # at the cube of it, this would not end
+    assert mask([long, f"{long}.key={long}"]) == [long, f"{long}.key={MASK}"]

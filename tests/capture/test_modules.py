@@ -56,3 +56,19 @@ def test_a_module_that_is_edited_and_never_reloaded_is_kept_as_it_is_on_disk(hom
     kernel.stop()
     (run,) = home.json("runs")
     assert home.command("cat", run["id"], "own.py").stdout == "value = 1\n"
+
+
+def test_a_module_that_cannot_be_asked_keeps_no_other_from_being_kept(home: Home) -> None:
+    (home.work / "own.py").write_text("value = 1\n")
+    kernel = home.kernel("paper.ipynb")
+    kernel.run(
+        "import sys, types\n"
+        "class Lazy(types.ModuleType):\n"
+        "    def __getattribute__(self, name):\n"
+        "        asked.append(name); raise ImportError(name)\n"
+        "asked, sys.modules['lazy'] = [], Lazy('lazy')\n"
+        "import own"
+    )
+    wait_until(lambda: "own.py" in kept(home), "the module")
+    kernel.run("print([name for name in asked if name == '__file__'])")
+    assert text_of(outputs(the_journal(home.data))[-1]) == "[]\n"

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from jupyter_codesave.journal.reader import session_event
 from tests.capture.journals import is_anywhere
 from tests.conftest import Lab, wait_until
 from tests.server.test_observer import ask, install_spec, is_ready, start
@@ -139,3 +140,47 @@ def test_a_kernel_that_encrypts_is_observed(start_lab: Callable[..., Lab]) -> No
     wait_until(lambda: runs(lab, "encrypted.ipynb"), "the run")
     client.stop_channels()
     ask(lab, f"kernels/{kernel_id}", "DELETE")
+
+
+def recorded(lab: Lab, notebook: str) -> list[tuple[str, str, list[str]]]:
+    """Give who recorded which sources, by run, oldest first."""
+    found = []
+    for each in reversed(runs(lab, notebook)):
+        cells = lab.api(f"runs/{each['id']}/notebook")["cells"]
+        found.append((each["by"], each["state"], [cell["source"] for cell in cells]))
+    return found
+
+
+def test_a_kernel_into_which_the_extension_is_loaded_later_is_observed_until_then(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    before = ["1", "%load_ext jupyter_codesave"]
+    for source in (*before, "2", "print(3)"):
+        run(client, source)
+    found = [("server", "finished", before), ("kernel", "running", ["2", "print(3)"])]
+    wait_until(lambda: recorded(lab, notebook) == found, "both runs")
+
+
+def test_the_cell_that_calls_init_where_nothing_was_loaded_is_recorded_once(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    calling = "import jupyter_codesave; run = jupyter_codesave.init(); print('said')"
+    for source in (calling, "2"):
+        run(client, source)
+    found = [("kernel", "running", [calling, "2"])]
+    wait_until(lambda: recorded(lab, notebook) == found, "the run")
+
+
+def test_a_journal_that_a_dead_server_left_is_known_from_a_living_process_of_its_number(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    run(client, "1")
+    (found,) = wait_until(lambda: runs(lab, notebook), "the run")
+    journal = lab.home.data / "journal" / f"{found['session']}.journal"
+    told = session_event(journal)
+    assert told["process_started"]
+    assert told["boot"]
+    assert told["user"]
