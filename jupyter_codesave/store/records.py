@@ -91,13 +91,12 @@ def keep_ledger(tx: Transaction, contents: Contents) -> str | None:
     return old
 
 
-def keep_again(tx: Transaction, contents: Contents, digest: str) -> None:
-    """Write anew a record that the catalog stands by."""
-    run = runs.by_record(tx).get(digest)
-    if run is not None:
-        keep_run(tx, contents, run)
-    elif journals.fact(tx, _LEDGER) == digest:
-        keep_ledger(tx, contents)
+def keep_again(tx: Transaction, contents: Contents, digest: str) -> str | None:
+    """Write anew a record that the catalog stands by; give it when others have taken its place."""
+    if run := runs.by_record(tx).get(digest):
+        return keep_run(tx, contents, run)
+    if journals.fact(tx, _LEDGER) == digest:
+        return keep_ledger(tx, contents)
     for row in journals.every(tx):
         state = journals.get(tx, row["session"]) if row["record"] == digest else None
         if state is not None:
@@ -105,6 +104,8 @@ def keep_again(tx: Transaction, contents: Contents, digest: str) -> None:
     for version in versions.with_record(tx, digest):
         record = contents.put_record(dump(of_version(tx, version)))
         versions.set_columns(tx, version.artifact, version.number, record=record)
+        return digest if record != digest else None
+    return None
 
 
 def in_use(tx: Transaction) -> set[str]:

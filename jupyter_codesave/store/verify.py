@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..blobs import envelope
 from ..blobs.local import LocalBlobs
-from ..catalog import journals, runs, versions, whereabouts
+from ..catalog import checking, journals, runs, versions, whereabouts
 from ..catalog.rows import Whereabouts
 from ..errors import CodeSaveError, NotFoundError
 from ..model.digest import digest_of
@@ -78,6 +79,7 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
             for digest, found in bad.items()
             if found == state and digest not in repaired
         )
+    result["damaged"] += _check_catalog(store)
     result["repaired"] = sorted([*(_named(digest, owners) for digest in repaired), *mended])
     return result
 
@@ -187,6 +189,14 @@ def _mend_packs(store: Store, bad_packs: set[str]) -> list[str]:
     return [f"{key} (a pack)" for key in sorted(bad_packs)]
 
 
+def _check_catalog(store: Store) -> list[str]:
+    """Say what is wrong with the catalog, and what to do: records have all that it says."""
+    with store.catalog.read() as tx:
+        found = list(islice(checking.faults(tx), 3))
+    way_out = "move it away and run `jupyter codesave rebuild`"
+    return [f"the catalog {store.catalog.name} ({fault}); {way_out}" for fault in found]
+
+
 def _check_records(store: Store) -> list[str]:
     """Write records anew that cannot be read: the catalog has what they say."""
     contents = store.contents
@@ -200,11 +210,13 @@ def _check_records(store: Store) -> list[str]:
             fine = False
         if fine:
             continue
+        old = None
         with store.catalog.write() as tx:
             tx.keep_blobs()
             if digest in records.in_use(tx):  # else superseded meanwhile
-                records.keep_again(tx, contents, digest)
+                old = records.keep_again(tx, contents, digest)
                 mended.append(f"{digest} (a record)")
+        contents.drop_records([old])
     return mended
 
 

@@ -120,17 +120,47 @@ def test_verify_repairs_from_the_spool_and_from_who_asks(local: Store) -> None:
     assert whole(local)
 
 
-def test_a_damaged_record_is_written_anew(local: Store) -> None:
-    record(local)
+def test_a_damaged_record_is_named_and_written_anew(local: Store) -> None:
+    record(local, journal=JOURNAL)
+    local.write(commit={"alone": Manifest({"a": Entry(local.put(b"1"), 1)})})
     before = told(local)
-    for path in local.folder.glob("blobs/records/??/*"):
-        path.write_bytes(b"broken")
-    local.verify()
+    broken = list(local.folder.glob("blobs/records/??/*"))
+    assert len(broken) == 4  # of the run, its journal, the version without a run, the ledger
+    for path in broken:
+        flip(path, path.stat().st_size // 2)
+    assert len(local.verify()["repaired"]) == 4
+    assert local.verify()["repaired"] == []
     local.catalog.close()
     (local.folder / "catalog.sqlite").unlink()
     with Place(local.folder).open() as store:
+        assert store.rebuild()["damaged"] == 0
+        assert told(store) == before
+
+
+def test_a_catalog_that_is_damaged_is_told_and_made_anew(tmp_path: Path) -> None:
+    place = Place(tmp_path / "data")
+    with place.open() as store:
+        fill(store)
+        before = told(store)
+    file = place.folder / "catalog.sqlite"
+    whole_file = file.read_bytes()
+    source = whole_file.index(b"plot(x)")
+    index = whole_file.index(b"sqlite_autoindex_runs_1")
+    for at in (source, index, len(whole_file) // 2 // 4096 * 4096):
+        file.write_bytes(whole_file)
+        flip(file, at)
+        said: list[str] = []
+        try:
+            with place.open() as store:
+                said = store.verify()["damaged"]
+        except DamagedError as error:
+            said = [str(error)]
+        assert any("rebuild" in each for each in said)
+    for path in place.folder.glob("catalog.sqlite*"):
+        path.unlink()
+    with place.open() as store:
         store.rebuild()
-        assert told(store)["runs"] == before["runs"]
+        assert told(store) == before
 
 
 # -- rebuild ------------------------------------------------------------------------------------
