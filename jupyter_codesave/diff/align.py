@@ -16,6 +16,7 @@ from .chains import Link, heaviest_chain, stretches
 from .likeness import Cells, Numbers, likeness, worth_comparing
 from .normalize import Json
 from .sequences import Block, Gap, Work, gaps, joined, matching_blocks
+from .twins import find_twins
 
 ALIKE = 0.25  # likeness from which two cells in a gap are the same cell, edited
 ALIKE_AMONG_FEW = 0.2  # the same in a gap of so few that place says something: FEW pairs at most
@@ -33,6 +34,7 @@ class Alignment:
 
     blocks: list[Block]
     moves: list[tuple[int, int]]
+    twins: list[int]  # for each cell of head one of base that is equal to it, or -1
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -43,8 +45,7 @@ class Alignment:
 def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
     """Pair the cells of two notebooks in normal form; the same notebooks always pair the same."""
     n, m = len(base), len(head)
-    numbers = Numbers()
-    sides = _Sides(Cells(base, numbers), Cells(head, numbers), work)
+    sides = _Sides(base, head, work)
     low, tail, shorter = 0, 0, min(n, m)
     while low < shorter and sides.same(low, low):
         low += 1
@@ -66,7 +67,7 @@ def align(base: Sequence[Json], head: Sequence[Json], work: Work) -> Alignment:
             blocks += found
     blocks = joined(sorted(blocks))
     moves += sides.moved_and_edited(list(gaps(blocks, n, m)), moves)
-    return Alignment(blocks, sorted(moves, key=lambda pair: pair[1]))
+    return Alignment(blocks, sorted(moves, key=lambda pair: pair[1]), sides.twins)
 
 
 def _left(between: Sequence[Gap]) -> tuple[set[int], set[int]]:
@@ -80,20 +81,27 @@ def _left(between: Sequence[Gap]) -> tuple[set[int], set[int]]:
 class _Sides:
     """Two notebooks to align."""
 
-    def __init__(self, a: Cells, b: Cells, work: Work) -> None:
-        self.a = a
-        self.b = b
+    def __init__(self, base: Sequence[Json], head: Sequence[Json], work: Work) -> None:
+        self.twins = find_twins(base, head)
+        keys, head_keys = [0] * len(base), [0] * len(head)
+        for j, i in enumerate(self.twins):
+            if i >= 0:
+                keys[i] = head_keys[j] = ~j
+        numbers = Numbers()
+        self.a = Cells(base, keys, numbers)
+        self.b = Cells(head, head_keys, numbers)
         self.work = work
-        both = len(a.index.keys() & b.index.keys())
+        both = len(self.a.index.keys() & self.b.index.keys())
+        twins = sum([key < 0 for key in keys])
         # Where most cells have kept their ids, another id means another cell.
-        self.ids_kept = 2 * both > min(len(a.index), len(b.index))
+        self.ids_kept = twins + 2 * both > min(len(self.a.index), len(self.b.index))
 
     def same(self, i: int, j: int) -> bool:
         """Equal sources, and neither an id nor, in a repeated cell, an output says otherwise?"""
         a, b = self.a, self.b
         if a.keys[i] != b.keys[j]:
             return False
-        if a.ids[i] is not None and a.ids[i] == b.ids[j]:
+        if a.keys[i] < 0 or (a.ids[i] is not None and a.ids[i] == b.ids[j]):
             return True
         if a.ids[i] in b.index or b.ids[j] in a.index:
             return False
@@ -121,12 +129,10 @@ class _Sides:
     def candidates(self, rows: range, columns: range) -> list[Block]:
         """Equal sources or ids, by head: each pair alone, or runs of cells without another."""
         a, b = self.a, self.b
-        last = dict(zip(a.keys[rows.start : rows.stop], rows, strict=True))
-        several: dict[int, list[int]] = defaultdict(list)
-        if len(last) < len(rows):
-            for i in rows:
-                if a.keys[i] in several or last[a.keys[i]] != i:
-                    several[a.keys[i]].append(i)
+        equal: dict[int, list[int]] = defaultdict(list)
+        for i in rows:
+            if a.keys[i] >= 0:
+                equal[a.keys[i]].append(i)
         asked = ((j, self.with_id_of(j)) for j in columns)
         with_id = {j: i for j, i in asked if i is not None and i in rows}
         edited = {i for j, i in with_id.items() if a.keys[i] != b.keys[j]}
@@ -134,8 +140,8 @@ class _Sides:
         start = head_start = n = 0
         for j in columns:
             key, same_id = b.keys[j], with_id.get(j)
-            answers = several.get(key) or ([last[key]] if key in last else [])
-            once = len(answers) == 1 == b.count[key]
+            answers = equal.get(key, []) if key >= 0 else [self.twins[j]]
+            once = key < 0 or len(answers) == 1 == b.count[key]
             if once and answers[0] not in edited and same_id in (None, answers[0]):
                 if answers[0] - start == n == j - head_start:
                     n += 1
@@ -159,11 +165,12 @@ class _Sides:
         a, b = self.a, self.b
         if a.keys[i] != b.keys[j]:
             return 0.5 + 2 * self.likeness(i, j) * min(a.mass(i), b.mass(j))
-        said = 0.0
-        if a.index:
-            said = sum(
-                [a.ids[i + k] is not None and a.ids[i + k] == b.ids[j + k] for k in range(n)]
-            )
+        said: float = sum(
+            [
+                a.keys[i + k] < 0 or (a.ids[i + k] is not None and a.ids[i + k] == b.ids[j + k])
+                for k in range(n)
+            ]
+        )
         if not said and n == 1 and a.count[a.keys[i]] > 1:
             said = -0.5 * (a.cells[i].get("outputs") != b.cells[j].get("outputs"))
         return 2 * a.mass(i, n) + said

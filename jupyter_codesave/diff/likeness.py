@@ -68,26 +68,31 @@ class Look:
 
 
 class Cells:
-    """One side of an alignment: what it asks of cells, worked out once."""
+    """One side of an alignment: what it asks of cells, worked out once.
 
-    def __init__(self, cells: Sequence[Json], numbers: Numbers) -> None:
+    A cell without a twin has the number of its source for its key, of which `count` says how often
+    it is there. `keys` holds those of the twins already, below zero.
+    """
+
+    def __init__(self, cells: Sequence[Json], keys: list[int], numbers: Numbers) -> None:
         self.cells = cells
-        keys: list[int] = []
-        ids: list[str | None] = []
+        self.keys = keys  # equal where type and source are
+        self.ids: list[str | None] = [None] * len(cells)  # None also where normalizing gave it
         by_type, total = numbers.by_type, numbers.total
-        for cell in cells:  # each cell is looked at once: memory is slower than all the rest
+        left = [index for index, key in enumerate(keys) if key >= 0]
+        for index in left:  # each cell is looked at once: memory is slower than all the rest
+            cell = cells[index]
             key = by_type[cell["cell_type"]].setdefault(cell["source"], total)
             if key == total:
                 total += 1
-            keys.append(key)
+            keys[index] = key
             name = cell["id"]
-            ids.append(None if len(name) >= 16 and DERIVED_ID.match(name) else name)
+            if len(name) < 16 or not DERIVED_ID.match(name):
+                self.ids[index] = name
         numbers.total = total
-        self.keys = keys  # equal where type and source are
-        self.ids = ids  # None where normalizing gave the id
         self.count = [0] * total
-        for key in keys:
-            self.count[key] += 1
+        for index in left:
+            self.count[keys[index]] += 1
         self.index = {name: n for n, name in enumerate(self.ids) if name is not None}
         self._looks: dict[int, Look] = {}
 

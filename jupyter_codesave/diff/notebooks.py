@@ -16,7 +16,7 @@ from .noise import NOTEBOOK_METADATA, visible_metadata
 from .normalize import Json
 from .outputs import diff_mappings, diff_outputs
 from .pause import without_collecting
-from .sequences import Block, Work, runs
+from .sequences import Work, runs
 from .text import Op, diff_lines, replaced
 from .view import View
 
@@ -96,7 +96,7 @@ def diff_notebooks(
     else:
         alignment, superseded = align(base["cells"], head["cells"], work), frozenset[int]()
     diff: list[Op] = []
-    if cells_diff := _diff_cells(base["cells"], head["cells"], alignment.blocks, work):
+    if cells_diff := _diff_cells(base["cells"], head["cells"], alignment, work):
         diff.append({"op": "patch", "key": "cells", "diff": cells_diff})
     if metadata_diff := diff_mappings(base["metadata"], head["metadata"]):
         diff.append({"op": "patch", "key": "metadata", "diff": metadata_diff})
@@ -156,18 +156,17 @@ def _codesave(cell: Json) -> Json:
     return noted if isinstance(noted, dict) else {}
 
 
-def _diff_cells(
-    base: list[Json], head: list[Json], blocks: Iterable[Block], work: Work
-) -> list[Op]:
+def _diff_cells(base: list[Json], head: list[Json], alignment: Alignment, work: Work) -> list[Op]:
     ops: list[Op] = []
     i = j = 0
-    for p, q, n in blocks:
+    for p, q, n in alignment.blocks:
         if i < p or j < q:
             ops += replaced(i, p, head[j:q])
         i, j = p + n, q + n
-        for k, (old, new) in enumerate(zip(base[p:i], head[q:j], strict=True), p):
-            if old != new:
-                ops.append({"op": "patch", "key": k, "diff": _diff_cell(old, new, work)})
+        for k, twin in enumerate(alignment.twins[q:j], p):
+            if twin != k and base[k] != head[q - p + k]:
+                inner = _diff_cell(base[k], head[q - p + k], work)
+                ops.append({"op": "patch", "key": k, "diff": inner})
     return ops + replaced(i, len(base), head[j:])
 
 
@@ -213,5 +212,6 @@ def _align_session(
     alignment = Alignment(
         runs((rows[i], columns[j]) for i, j in found.pairs),
         [(rows[i], columns[j]) for i, j in found.moves],
+        [-1] * len(head),
     )
     return alignment, frozenset(range(len(session))).difference(kept)

@@ -27,6 +27,7 @@ class View:
         moved_from = {i for i, _ in alignment.moves}
         moved_to = {j: i for i, j in alignment.moves}
         seen: list[Json] = []
+        none: list[str] = []  # one list for all that nothing was done to
         i = j = 0
         for p, q, n in [*alignment.blocks, (len(self.base), len(self.head), 0)]:
             seen += [self._removed(k) for k in range(i, p) if k not in moved_from]
@@ -36,7 +37,7 @@ class View:
             seen += [
                 self._modified(k, q - p + k)
                 if k in self.differing
-                else {"change": "unchanged", "base": k, "head": q - p + k, "fields": []}
+                else {"change": "unchanged", "base": k, "head": q - p + k, "fields": none}
                 for k in range(p, i)
             ]
         return seen
