@@ -35,6 +35,7 @@ class Tap:
         self._disowned: tuple[str, Any, Any] | None = None  # whose threads, our start, their start
         self._missed: list[Frames] = []  # what came when there was no room on the stack
         self._echoes: list[tuple[Any, Any]] = []
+        self._is_json = kernel.session.pack({}) == b"{}"
 
     def install(self) -> None:
         """Begin to see messages."""
@@ -75,6 +76,8 @@ class Tap:
             del missed[0]
 
     def _observe(self, frames: Frames) -> None:
+        if not self._is_json:
+            frames = self._as_json(frames)
         at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)
         header, parent, content = frames[at + 2], frames[at + 3], frames[at + 5]
         if at and frames[0].endswith(b".status"):
@@ -95,7 +98,7 @@ class Tap:
         elif kind.startswith(b"comm_"):
             self._comm(kind, key, asked, frames, content)
         elif kind == b"shutdown_reply":
-            recorder.asked_to_end(restart=bool(json.loads(bytes(content)).get("restart")))
+            recorder.asked_to_end(restart=bool(_loaded(content).get("restart")))
         elif asked == _REQUEST:
             if kind in _NEVER:
                 if kind == b"status" and b'"idle"' in content and key in recorder.recorded:
@@ -110,13 +113,21 @@ class Tap:
         found, kind = _word(parent, b'"msg_id"'), _word(parent, b'"msg_type"')
         if found and kind:
             return found.decode("utf-8", "replace"), kind
-        header = self._kernel.session.unpack(parent) if parent else {}
+        header = _loaded(parent) if parent else {}
         return str(header.get("msg_id") or ""), str(header.get("msg_type") or "").encode()
 
     def _kind(self, header: bytes) -> bytes:
         if found := _word(header, b'"msg_type"'):
             return found
-        return str(self._kernel.session.unpack(header)["msg_type"]).encode()
+        return str(_loaded(header)["msg_type"]).encode()
+
+    def _as_json(self, frames: Frames) -> Frames:
+        """Kernels can be told to pack what they say otherwise; journals are JSON."""
+        from jupyter_client.session import json_packer
+
+        at = list(frames).index(_DELIMITER) + 2
+        parts = [json_packer(self._kernel.session.unpack(part)) for part in frames[at : at + 4]]
+        return [*frames[:at], *parts, *frames[at + 4 :]]
 
     def _execute_input(self, key: str, frames: Frames, content: bytes) -> None:
         recorder = self._recorder
@@ -129,7 +140,7 @@ class Tap:
             source = asked.get("code", "")
         else:
             asked, metadata = {}, {}
-            source = json.loads(bytes(content).decode("utf-8", "replace")).get("code", "")
+            source = _loaded(content).get("code", "")
         cell_id = metadata.get("cellId")
         cell_id = cell_id if isinstance(cell_id, str) else None
         if not recorder.begin(key, source, metadata, cell_id):
@@ -225,6 +236,12 @@ class Tap:
             if not any(each is stream for each, _ in self._echoes):
                 self._echoes.append((stream, known))
             stream.echo = session.tail.stream(name, stream, self._recorder.keeps, known)
+
+
+def _loaded(frame: bytes) -> dict[str, Any]:
+    """Lone surrogates make frames that are no UTF-8."""
+    found: dict[str, Any] = json.loads(bytes(frame).decode("utf-8", "replace"))
+    return found
 
 
 def _word(frame: bytes, name: bytes) -> bytes:

@@ -340,6 +340,8 @@ class TailStream:
         return self._apart_at < 0 or self._flushes - self._apart_at >= 3
 
     def _slowly(self, string: str) -> None:
+        if self._stopped:  # a forked child: another thread of its parent may hold the lock
+            return
         parent = self._source.parent_header
         with self._lock:
             while self._missed and not self._stopped:

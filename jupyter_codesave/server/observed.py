@@ -37,6 +37,7 @@ class Observed:
         self, codesave: CodeSaveServer, kernel_id: str, manager: Any, notebook: str | None
     ) -> None:
         self._codesave, self._kernel_id, self._notebook = codesave, kernel_id, notebook
+        self.ended_by: str | None = None  # as somebody said, while its last words are waited for
         self._spec = getattr(manager, "kernel_spec", None)
         self._began = time.time()
         self._session = new_id()

@@ -105,8 +105,13 @@ class _Kernel:
             self._observed = None
 
     async def ended(self, ended_by: str, *, for_good: bool = False) -> None:
-        """Its process has ended: take what it still said, and be there for the next one."""
+        """Its process has ended: take what it still said, and be there for the next one.
+
+        The first word on how it ended counts: a death is followed by a restart.
+        """
         observed, loop = self._observed, asyncio.get_running_loop()
+        if observed is not None:
+            ended_by = observed.ended_by = observed.ended_by or ended_by
         while observed is not None and loop.time() - self._heard < _SILENCE:
             await asyncio.sleep(_SILENCE / 4)
         async with self._taking:

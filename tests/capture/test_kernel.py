@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.manager import KernelManager
+
 from tests.capture.journals import (
     all_events,
     cells,
@@ -15,6 +17,7 @@ from tests.capture.journals import (
     is_anywhere,
     journal_paths,
     messages,
+    outputs,
     records,
     text_of,
     the_journal,
@@ -227,6 +230,22 @@ def test_every_message_that_a_client_sees_is_recorded_byte_for_byte(home: Home) 
 
 
 # -- runs ---------------------------------------------------------------------------------------
+
+
+def test_a_kernel_that_packs_its_messages_otherwise_is_recorded(home: Home) -> None:
+    manager = KernelManager(kernel_name="python3")
+    arguments = ["--Session.packer=pickle", "--Session.unpacker=pickle"]
+    manager.start_kernel(env=home.environment, cwd=str(home.work), extra_arguments=arguments)
+    client = manager.client()
+    client.session.packer = client.session.unpacker = "pickle"
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    kernel = Kernel(manager, client)
+    home.kernels.append(kernel)
+    kernel.run("print('told'); 1 + 1")
+    (shown,) = outputs(the_journal(home.data))
+    assert text_of(shown) == "told\n"
+    assert shown[1]["data"] == {"text/plain": "2"}
 
 
 def test_init_in_the_first_cell_takes_the_cell_over(home: Home) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from jupyter_codesave.journal.reader import session_event
+from jupyter_codesave.server.observer import _Kernel
 from tests.capture.journals import is_anywhere
 from tests.conftest import Lab, wait_until
 from tests.server.test_observer import ask, install_spec, is_ready, start
@@ -184,3 +187,27 @@ def test_a_journal_that_a_dead_server_left_is_known_from_a_living_process_of_its
     assert told["process_started"]
     assert told["boot"]
     assert told["user"]
+
+
+def test_a_death_that_is_followed_by_a_restart_at_once_is_a_death() -> None:
+    ends: list[str] = []
+
+    async def die() -> None:
+        info = {"transport": "tcp", "ip": "127.0.0.1", "iopub_port": 9}
+        manager: Any = SimpleNamespace(
+            add_restart_callback=lambda *_: None,
+            remove_restart_callback=lambda *_: None,
+            get_connection_info=lambda: info,
+        )
+        kernel = _Kernel(SimpleNamespace(), "id", manager)  # type: ignore[arg-type]
+        kernel._observed = SimpleNamespace(end=ends.append, ended_by=None)  # type: ignore[assignment]
+        kernel._heard = asyncio.get_running_loop().time()
+        death = asyncio.ensure_future(kernel.ended("killed"))  # waits for its last words
+        await asyncio.sleep(0)
+        kernel._heard = 0.0
+        await kernel.ended("restart")
+        await death
+        kernel.stop("shutdown")
+
+    asyncio.run(die())
+    assert ends == ["killed"]
