@@ -5,12 +5,14 @@ Imports nothing outside the standard library and `model`: kernels import it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +23,9 @@ from .base import Kept
 
 _CHUNK = 1 << 20
 _INCOMING = "incoming"
+_READING = os.O_RDONLY
+for _name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"):  # the last two: links and pipes are not ours
+    _READING |= getattr(os, _name, 0)
 
 
 class LocalBlobs:
@@ -81,19 +86,12 @@ class LocalBlobs:
 
     def get(self, key: str) -> bytes:
         """Give all bytes under `key`; NotFoundError when there are none."""
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            raise _missing(key, self.folder) from None
+        with self.open(key) as file:
+            return file.read()
 
     def part(self, key: str, offset: int, length: int) -> bytes:
         """Give `length` bytes from `offset` on; fewer when there are no more."""
-        self._check(key)
-        name = f"{self.folder}/{key[7:9]}/{key[9:]}"
-        try:
-            handle = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except FileNotFoundError:
-            raise _missing(key, self.folder) from None
+        handle = self._handle(key)
         try:
             os.lseek(handle, offset, os.SEEK_SET)
             found = os.read(handle, length)
@@ -105,10 +103,7 @@ class LocalBlobs:
 
     def open(self, key: str) -> BinaryIO:
         """Open the bytes under `key` for reading."""
-        try:
-            return self._path(key).open("rb")
-        except FileNotFoundError:
-            raise _missing(key, self.folder) from None
+        return open(self._handle(key), "rb")
 
     def path(self, key: str) -> Path:
         """Give the file that holds, or would hold, the bytes under `key`."""
@@ -142,18 +137,24 @@ class LocalBlobs:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
-                    yield Kept(key, status.st_size, status.st_mtime)
+                    if stat.S_ISREG(status.st_mode):
+                        yield Kept(key, status.st_size, status.st_mtime)
 
     def area(self, name: str) -> LocalBlobs:
         """Give a neighbouring place with keys of its own: a folder within this one."""
         return LocalBlobs(self.folder / name, durable=self._durable)
 
-    def sweep(self, older_than: float) -> int:
-        """Remove what killed writers left in `incoming` before `older_than` (epoch, s)."""
+    def sweep(self, older_than: float, lives: Callable[[int], bool] = lambda _: True) -> int:
+        """Remove what killed writers left in `incoming` before `older_than` (epoch, s).
+
+        What was written by a process that does not live goes however young it is.
+        """
         gone = 0
         for entry in _entries(self.folder / _INCOMING):
+            pid = entry.name.partition("-")[0]
             try:
-                if entry.stat(follow_symlinks=False).st_mtime < older_than:
+                is_old = entry.stat(follow_symlinks=False).st_mtime < older_than
+                if is_old or not (pid.isdigit() and lives(int(pid))):
                     os.unlink(entry.path)
                     gone += 1
             except FileNotFoundError:
@@ -163,6 +164,17 @@ class LocalBlobs:
     def _path(self, key: str) -> Path:
         self._check(key)
         return self.folder / key[7:9] / key[9:]
+
+    def _handle(self, key: str) -> int:
+        self._check(key)
+        try:
+            return os.open(f"{self.folder}/{key[7:9]}/{key[9:]}", _READING)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _missing(key, self.folder) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link: none of ours
+                raise _missing(key, self.folder) from None
+            raise
 
     def _check(self, key: str) -> None:
         if not is_digest(key):

@@ -158,9 +158,10 @@ class _Inside(io.RawIOBase):
 
 def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) -> dict[str, int]:
     """Write runs into an archive, beside what is in it already; it is replaced once it is whole."""
-    from .copy import blobs_of, records_for
+    from .copy import blobs_of, each, records_for
 
     counts = {"runs": 0, "blobs": 0, "unchanged": 0}
+    damage: DamagedError | None = None
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_parts(path)
@@ -172,14 +173,15 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
                 with Archive(path) as old:
                     old.copy_into(target, ())
                     there = set(old.names)
-            for run_id in progress(list(ids)):
+
+            def add(run_id: str) -> None:
                 with store.catalog.read() as tx:
                     found = records_for(tx, run_id)
                     found[0]["revision"] = runs.revision(tx, run_id)
-                names = [f"records/{digest_of(records.dump(each))[7:]}" for each in found]
+                names = [f"records/{digest_of(records.dump(one))[7:]}" for one in found]
                 if names[0] in there:
                     counts["unchanged"] += 1
-                    continue
+                    return
                 for digest in sorted(blobs_of(found, store.get)):
                     name = f"blobs/{digest[7:]}"
                     if name in there:
@@ -195,12 +197,19 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
                             sink.write(records.dump(record))
                         there.add(name)
                 counts["runs"] += 1
+
+            try:
+                each(progress(list(ids)), add)
+            except DamagedError as error:
+                damage = error
         with part.open("rb") as whole:
             os.fsync(whole.fileno())
         os.replace(part, path)
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+    if damage is not None:
+        raise damage
     return counts
 
 

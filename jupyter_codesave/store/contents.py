@@ -26,7 +26,7 @@ from ..catalog.rows import Whereabouts
 from ..catalog.whereabouts import Placed
 from ..errors import NotFoundError
 from ..model.digest import digest_of
-from .streams import Hashing, Verified, is_text, verified
+from .streams import Hashing, Verified, incoming, is_text, verified
 
 WHOLE = 16 << 20  # files up to this are read at once, larger ones stream
 ALONE = 1 << 20  # envelopes from this on are blobs of their own, smaller ones go into packs
@@ -158,7 +158,7 @@ class Contents:
     def _put_stream(self, source: BinaryIO) -> tuple[str, int]:
         """Lay a stream out as a recipe, through a file of ours that is gone afterwards."""
         hashing = Hashing(source)
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".incoming-") as sink:
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=incoming()) as sink:
             leaning: list[str] = []
 
             def steps() -> Iterator[envelope.Step]:

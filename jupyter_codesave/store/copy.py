@@ -27,6 +27,7 @@ from . import records
 from .archive import Archive, pack_up
 from .contents import WHOLE
 from .plausible import is_plausible
+from .streams import incoming
 
 if TYPE_CHECKING:
     from .store import Progress, Store
@@ -54,8 +55,11 @@ def copy_from(
         with Archive(Path(place)) as archive:
             ids = _among(archive.runs(), chosen, place)
             counts = _counts()
-            for run_id in progress(ids):
+
+            def take(run_id: str) -> None:
                 _take(store, archive.records_of(run_id), archive.get, archive.open, counts)
+
+            each(progress(ids), take)
             return counts
     with _opened_source(store, place) as source:
         return _copy(source, store, _choose(source, chosen), progress)
@@ -84,12 +88,28 @@ def reading(store: Store, place: str) -> Iterator[Callable[[str], bytes | None]]
 
 def _copy(source: Store, target: Store, ids: Iterable[str], progress: Progress) -> dict[str, int]:
     counts = _counts()
-    for run_id in progress(list(ids)):
+
+    def take(run_id: str) -> None:
         with source.catalog.read() as tx:
             found = records_for(tx, run_id)
         open_ = partial(source.open_blob, checked=False)  # the target hashes them
         _take(target, found, source.get, open_, counts)
+
+    each(progress(list(ids)), take)
     return counts
+
+
+def each(ids: Iterable[str], work: Callable[[str], None]) -> None:
+    """Copy run by run; what is damaged is told once all that is whole has been copied."""
+    failed: list[str] = []
+    for run_id in ids:
+        try:
+            work(run_id)
+        except (DamagedError, NotFoundError) as error:
+            failed.append(f"run {run_id} was not copied: {error}")
+    if failed:
+        more = f" (and {len(failed) - 1} more runs; all others were copied)" if failed[1:] else ""
+        raise DamagedError(failed[0] + more)
 
 
 def records_for(tx: Transaction, run_id: str) -> list[records.Record]:
@@ -204,7 +224,7 @@ def _make_sure_of_room(target: Store, sizes: Iterable[int]) -> None:
 
 
 def _stream(target: Store, digest: str, size: int, open_: Callable[[str], BinaryIO]) -> str:
-    with tempfile.NamedTemporaryFile(dir=target.folder, prefix=".incoming-") as file:
+    with tempfile.NamedTemporaryFile(dir=target.folder, prefix=incoming()) as file:
         with open_(digest) as source:
             room = size + WHOLE  # a stream that is longer than it should be is not followed
             while room > 0 and (chunk := source.read(1 << 20)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..blobs.base import Blobs
@@ -27,6 +27,7 @@ from .spool import clear, waiting
 if TYPE_CHECKING:
     from .store import Store
 
+Named = Callable[[Transaction, list[str]], set[str]]
 GRACE = 3600.0  # seconds for which what was wanted stays
 GRACE_BETWEEN_HOSTS = 7 * 86400.0
 _COLLECTED = "collected"  # the fact that says when
@@ -191,16 +192,23 @@ def clear_orphans(store: Store, cutoff: float) -> None:
         _delete_unnamed(store, contents.records, cutoff, lambda tx, _: records.in_use(tx), keep)
 
 
-def clear_leftovers(store: Store, cutoff: float) -> None:
-    """Remove half-written files, and what the spool holds for nobody, that are older."""
-    contents = store.contents
-    for area in (contents.loose, contents.packs, contents.records):
+def clear_leftovers(
+    store: Store, cutoff: float, lives: Callable[[int], bool] = lambda _: True
+) -> None:
+    """Remove half-written files, and what the spool holds for nobody, that are older.
+
+    Of a process that does not live any more they go however young they are.
+    """
+    contents, spool = store.contents, LocalBlobs(store.folder / "spool")
+    areas = contents.loose, contents.packs, contents.records, spool, spool.area("packs")
+    for area in areas:
         if isinstance(area, LocalBlobs):
-            area.sweep(cutoff)
+            area.sweep(cutoff, lives)
     clear(store.folder, set(), older_than=cutoff)
     for left in store.folder.glob(".incoming-*"):
+        pid = left.name.split("-")[1]
         with contextlib.suppress(FileNotFoundError):
-            if left.stat().st_mtime >= cutoff:
+            if left.stat().st_mtime >= cutoff and (not pid.isdigit() or lives(int(pid))):
                 continue
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
@@ -216,9 +224,3 @@ def _delete_unnamed(store: Store, area: Blobs, cutoff: float, named: Named, keep
             tx.take_blobs()
             for key in set(batch) - named(tx, batch):
                 area.delete(key)
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Named = Callable[[Transaction, list[str]], set[str]]

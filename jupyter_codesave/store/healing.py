@@ -18,6 +18,7 @@ from ..journal.reader import Lost, Record, read
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.digest import digest_of
 from ..model.moment import parsed
+from .streams import incoming
 
 if TYPE_CHECKING:
     from .store import Store
@@ -73,7 +74,7 @@ class Healing:
         state = store.journal_state(row["session"]) if row else None
         if state is None or not state.digest:
             return None
-        with tempfile.TemporaryDirectory(dir=store.folder, prefix=".incoming-") as folder:
+        with tempfile.TemporaryDirectory(dir=store.folder, prefix=incoming()) as folder:
             path = Path(folder) / "session.journal"
             with store.open_blob(state.digest) as sealed, path.open("wb") as file:
                 shutil.copyfileobj(sealed, file)

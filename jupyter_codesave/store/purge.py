@@ -9,6 +9,8 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from ..blobs.local import LocalBlobs
 from ..catalog import journals, versions, whereabouts
 from ..catalog import runs as rows
@@ -60,7 +62,7 @@ def purge(
     blobs = sweep(store, cutoff)
     tidy_packs(store, share=1.0)
     clear_orphans(store, cutoff if store.shared else float("inf"))
-    clear_leftovers(store, cutoff)
+    clear_leftovers(store, cutoff, (lambda _: True) if store.shared else psutil.pid_exists)
     waiting = _clear_files(store, chosen, sessions)
     clear(store.folder, spooled)
     _clear_damaged(contents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -12,6 +13,11 @@ from ..errors import DamagedError
 from ..model.digest import digest_of
 
 _SAMPLE = 256 << 10
+
+
+def incoming() -> str:
+    """Give how names of half-written files begin: the collector sees whether we live."""
+    return f".incoming-{os.getpid()}-"
 
 
 class Hashing:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -537,6 +539,12 @@ def test_nothing_of_a_purged_run_is_left_on_the_disk(tmp_path: Path) -> None:
     assert holds_canary(tmp_path / "data") == []
 
 
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 def test_what_killed_writers_and_verify_left_of_a_run_goes_with_it(tmp_path: Path) -> None:
     with Place(tmp_path / "data").open() as store:
         other, _ = record(store, picture=image(), saved={"a": b"stays"})
@@ -546,6 +554,13 @@ def test_what_killed_writers_and_verify_left_of_a_run_goes_with_it(tmp_path: Pat
         store.contents.loose.put(CANARY.encode() * 9)
         spool = LocalBlobs(store.folder / "spool")
         spool.put(CANARY.encode() * 7)
+        for folder in ("blobs/content/incoming", "blobs/packs/incoming", "spool/incoming"):
+            killed = store.folder / folder / f"{ended_process()}-1-ab"
+            killed.parent.mkdir(parents=True, exist_ok=True)
+            killed.write_text(CANARY)
+        (store.folder / f".incoming-{ended_process()}-ab").write_text(CANARY)
+        writing = store.folder / f".incoming-{os.getpid()}-ab"
+        writing.write_text("another one's")
         journal = store.folder / "journal" / f"{run.session}.journal"
         journal.parent.mkdir(exist_ok=True)
         journal.write_text(digest_of(CANARY.encode() * 7))
@@ -556,6 +571,7 @@ def test_what_killed_writers_and_verify_left_of_a_run_goes_with_it(tmp_path: Pat
         assert list(store.folder.glob("blobs/damaged/??/*"))
         store.purge(runs=[run.id])
         journal.unlink(missing_ok=True)
+        assert writing.exists()
         assert holds_canary(store.folder) == []
         assert store.get(digest_of(b"stays")) == b"stays"
         assert [each.id for each in store.runs().items] == [other.id]

@@ -207,3 +207,42 @@ def test_numbers_no_database_holds_are_no_record(local: Store, tmp_path: Path) -
         )
         with Place(tmp_path / name).open() as store, pytest.raises(DamagedError):
             store.copy_from(str(forged))
+
+
+@pytest.mark.parametrize("what", ["fifo", "link", "folder"])
+def test_what_is_no_file_is_no_blob(local: Store, what: str) -> None:
+    record(local, picture=image(3000))
+    before = told(local)
+    for area in ("content", "packs", "records"):
+        odd = local.folder / "blobs" / area / "ab" / ("0" * 62)
+        odd.parent.mkdir(parents=True, exist_ok=True)
+        make: dict[str, Callable[[], Any]] = {
+            "fifo": lambda odd=odd: os.mkfifo(odd),
+            "link": lambda odd=odd: odd.symlink_to("/dev/zero"),
+            "folder": odd.mkdir,
+        }
+        make[what]()
+    assert local.rebuild()["damaged"] == 0
+    found = local.verify()
+    assert found["damaged"] == found["missing"] == found["repaired"] == []
+    local.gc(grace=-1)
+    assert told(local) == before
+    with pytest.raises(CodeSaveError):
+        local.get("sha256:ab" + "0" * 62)
+
+
+def test_a_run_that_is_damaged_keeps_no_other_from_being_copied(
+    local: Store, tmp_path: Path
+) -> None:
+    broken, _ = record(local, saved={"big": os.urandom(2 << 20)})
+    fine, _ = record(local, sources=("b",))
+    (path,) = local.folder.glob("blobs/content/??/*")
+    path.write_bytes(b"broken")
+    for place in ("there", "there.zip"):
+        with pytest.raises(DamagedError, match=broken.id):
+            local.copy_to(str(tmp_path / place))
+    with Place(tmp_path / "there").open() as there:
+        assert [run.id for run in there.runs().items] == [fine.id]
+    with Place(tmp_path / "back").open() as back:
+        back.copy_from(str(tmp_path / "there.zip"))
+        assert [run.id for run in back.runs().items] == [fine.id]
