@@ -96,20 +96,25 @@ export function addRunCommands(
     }
   });
 
+  /** What a person says of a run; null where they cancel. */
+  const asked = async (run: IRun, title: string, text: string, okLabel: string) => {
+    const { button, value } = await InputDialog.getText({
+      title,
+      label: runTitle(run),
+      text,
+      okLabel
+    });
+    return button.accept ? value : null;
+  };
+
   commands.addCommand(CommandIDs.rename, {
     label: trans.__('Rename run…'),
     execute: async args => {
       const run = await fetched(args);
-      const answer =
-        run &&
-        (await InputDialog.getText({
-          title: trans.__('Rename run'),
-          label: runTitle(run),
-          text: run.name ?? '',
-          okLabel: trans.__('Rename')
-        }));
-      if (answer?.button.accept && answer.value !== null) {
-        await runs.rename(run!.id, answer.value.trim());
+      const name =
+        run && (await asked(run, trans.__('Rename run'), run.name ?? '', trans.__('Rename')));
+      if (run && name !== null) {
+        await runs.rename(run.id, name.trim());
       }
     }
   });
@@ -118,17 +123,11 @@ export function addRunCommands(
     label: trans.__('Tag run…'),
     execute: async args => {
       const run = await fetched(args);
-      const answer =
-        run &&
-        (await InputDialog.getText({
-          title: trans.__('Tags, separated by commas'),
-          label: runTitle(run),
-          text: run.tags.join(', '),
-          okLabel: trans.__('Set tags')
-        }));
-      if (answer?.button.accept && answer.value !== null) {
-        const tags = answer.value.split(',').map(tag => tag.trim());
-        await runs.tag(run!.id, [...new Set(tags.filter(Boolean))]);
+      const title = trans.__('Tags, separated by commas');
+      const said = run && (await asked(run, title, run.tags.join(', '), trans.__('Set tags')));
+      if (run && said !== null) {
+        const tags = said.split(',').map(tag => tag.trim());
+        await runs.tag(run.id, [...new Set(tags.filter(Boolean))]);
       }
     }
   });
