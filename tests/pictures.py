@@ -34,6 +34,7 @@ def take(page: Any, lab: Lab, theme: str, suffix: str) -> None:
     page.wait_for_selector(".codesave-RunBrowser[data-state=ready] [data-run]")
     page.locator(f"[data-run={base}]").first.click()
     page.locator(f"[data-run={head}]").first.click(modifiers=["Control"])
+    page.wait_for_selector(".jp-Launcher .jp-LauncherCard")
     page.screenshot(path=PICTURES / f"history-{suffix}.png")
     execute(page, "codesave:compare", base=base, head=head, path="_session_history.ipynb")
     page.wait_for_selector(".codesave-Comparer[data-state=ready]")
