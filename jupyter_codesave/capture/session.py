@@ -63,10 +63,10 @@ class Session:
         }
 
     def close(self) -> None:
-        """Let go of the journal; the tail is not needed any more."""
+        """Let go of the journal; the tail is not needed any more, but where the journal failed."""
         self.journal.close()
         if self.tail is not None:
-            self.tail.close()
+            self.tail.close(keep=self.journal.failure is not None)
 
 
 def _private(folder: Path) -> None:

@@ -221,11 +221,12 @@ class Tail:
             left, at = left[written:], at + written
         return place
 
-    def close(self) -> None:
-        """Remove the tail: all it holds is in the journal."""
+    def close(self, *, keep: bool = False) -> None:
+        """Remove the tail: all it holds is in the journal. If it is not, `keep` it."""
         self._leave()
-        with suppress(OSError):
-            self.path.unlink()
+        if not keep:
+            with suppress(OSError):
+                self.path.unlink()
 
     def _leave(self) -> None:
         """Write no more; in a forked child, whose prints its parent records."""
@@ -340,7 +341,7 @@ class TailStream:
         return self._apart_at < 0 or self._flushes - self._apart_at >= 3
 
     def _slowly(self, string: str) -> None:
-        if self._stopped:  # a forked child: another thread of its parent may hold the lock
+        if self._tail.handle < 0:  # a forked child: another thread of its parent may hold the lock
             return
         parent = self._source.parent_header
         with self._lock:

@@ -448,6 +448,25 @@ def test_a_disk_that_is_full_for_a_while_costs_a_gap_and_no_cell(home: Home) -> 
     assert gap["lost"] > 0
 
 
+def test_what_was_printed_on_a_full_disk_is_there_when_the_kernel_has_left(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run("print('before')")
+    kernel.run(
+        "import os, resource\n"
+        "from pathlib import Path\n"
+        "(journal,) = Path(os.environ['CODESAVE_DIR'], 'journal').glob('*.journal')\n"
+        "def full(): resource.setrlimit(resource.RLIMIT_FSIZE, (journal.stat().st_size,) * 2)"
+    )
+    kernel.run("full(); print('on a full disk')")
+    kernel.stop()
+    home.json("runs")
+    run = home.json("runs")[0]
+    shown = json.loads(home.command("notebook", run["id"]).stdout)["cells"]
+    texts = [text_of(cell["outputs"]) for cell in shown]
+    assert texts[:2] == ["before\n", ""]
+    assert texts[2].startswith("on a full disk\n")  # IPython's own history complains, too
+
+
 def test_with_durability_cell_a_cell_is_on_the_disk_when_it_ends(home: Home) -> None:
     kernel = home.kernel(CODESAVE_DURABILITY="cell")
     kernel.run(

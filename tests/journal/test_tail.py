@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +252,26 @@ def test_a_disk_too_full_for_a_large_text_ends_no_tail(
         out.flush()
     out.write("after")
     assert lost(tail, out) == {("first", "stdout"): "after"}
+
+
+def test_a_forked_child_prints_though_another_thread_was_printing(tail: Tail) -> None:
+    out = Printing(tail)
+    held, free = threading.Event(), threading.Event()
+
+    def print_for_long() -> None:
+        with out.tail._lock:
+            held.set()
+            free.wait(60)
+
+    thread = threading.Thread(target=print_for_long)
+    thread.start()
+    assert held.wait(60)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        out.tail.write("from the child")
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    free.set()
+    thread.join()
+    assert status == 0
