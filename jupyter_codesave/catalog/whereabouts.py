@@ -180,22 +180,12 @@ def drop(tx: Transaction, digests: Iterable[str], cutoff: float) -> list[str]:
 
 def rows_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
     """Name those of `digests` that have a row, whether their bytes are there or not."""
-    found: set[str] = set()
-    for batch in batches(digests):
-        found.update(
-            tx.execute(sa.select(_blobs.c.digest).where(_blobs.c.digest.in_(batch))).scalars()
-        )
-    return found
+    return _known(tx, _blobs.c.digest, digests)
 
 
 def packs_known(tx: Transaction, digests: Iterable[str]) -> set[str]:
     """Name those of `digests` that are packs the catalog knows."""
-    found: set[str] = set()
-    for batch in batches(digests):
-        found.update(
-            tx.execute(sa.select(_packs.c.digest).where(_packs.c.digest.in_(batch))).scalars()
-        )
-    return found
+    return _known(tx, _packs.c.digest, digests)
 
 
 def drop_pack(tx: Transaction, pack: str) -> None:
@@ -237,6 +227,13 @@ def _where_query() -> sa.Select[tuple[str, int, int, str, int]]:
         _blobs.c.digest, _blobs.c.size, _blobs.c.stored, _packs.c.digest, _blobs.c.place
     ).join_from(_blobs, _packs, _packs.c.id == _blobs.c.pack, isouter=True)
     return query.where(_blobs.c.stored.is_not(None))
+
+
+def _known(tx: Transaction, column: sa.Column[str], digests: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for batch in batches(digests):
+        found.update(tx.execute(sa.select(column).where(column.in_(batch))).scalars())
+    return found
 
 
 def _there(tx: Transaction, batch: list[str]) -> set[str]:

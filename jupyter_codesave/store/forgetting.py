@@ -15,7 +15,7 @@ from ..errors import CodeSaveError
 from ..model.artifact import SESSION_NOTEBOOK, Version
 from ..model.manifest import Entry, Manifest
 from . import reach, records
-from .garbage import cutoff_of, sweep, tidy_packs
+from .garbage import AGED, sweep, tidy_packs
 
 if TYPE_CHECKING:
     from .store import Store
@@ -51,7 +51,7 @@ def forget(store: Store, run_id: str, numbers: Sequence[int]) -> None:
         runs.drop_executions(tx, run_id, numbers)
 
     if rewrite_versions(store, run_id, without, also):
-        sweep(store, cutoff_of(store))
+        sweep(store, AGED)
         tidy_packs(store, share=1.0)
     store.catalog.checkpoint()
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 Named = Callable[[Transaction, list[str]], set[str]]
+AGED = 1.0  # the cutoff before which nothing lies but what was aged on purpose
 GRACE = 3600.0  # seconds for which what was wanted stays
 GRACE_BETWEEN_HOSTS = 7 * 86400.0
 _COLLECTED = "collected"  # the fact that says when

@@ -21,7 +21,9 @@ CATALOG_FILE = "catalog.sqlite"
 # Where locks and shared memory cannot be relied on between hosts.
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|afpfs|afs|9p|lustre|gpfs|beegfs|ceph|glusterfs|orangefs|pvfs2|"
-    r"davfs|webdav|fuse\.(sshfs|glusterfs|s3fs|gcsfuse|rclone|blobfuse2?|ceph|cephfs|davfs2?)"
+    r"davfs|webdav|panfs|wekafs|ocfs2|gfs2|vboxsf|vmhgfs|prl_fs|"
+    r"fuse\.(sshfs|glusterfs|s3fs|gcsfuse|rclone|blobfuse2?|ceph|cephfs|davfs2?|goofys|juicefs|"
+    r"mount-s3|lizardfs|moosefs|vmhgfs-fuse)"
 )
 
 

@@ -20,7 +20,7 @@ from ..journal.events import SUFFIX
 from . import reach, records
 from .garbage import clear_leftovers, clear_orphans, cutoff_of, sweep, tidy_packs
 from .rebuild import make_sure
-from .spool import clear, named_in
+from .spool import clear, named_in, waiting
 
 if TYPE_CHECKING:
     from .contents import Contents
@@ -51,7 +51,8 @@ def purge(
             chosen.update(rows.every(tx))
         elif notebook is not None or project is not None:
             chosen.update(rows.matching(tx, notebook=notebook, project=project))
-        whereabouts.age(tx, reach.of_runs(tx, contents, chosen))
+        suspects = reach.of_runs(tx, contents, chosen)
+        whereabouts.age(tx, suspects)
         sessions = {row["session"] for each in chosen if (row := rows.columns(tx, each))}
         spooled = _spooled(tx, store, sessions)
         dropped, gone = _drop_rows(tx, contents, chosen)
@@ -59,15 +60,15 @@ def purge(
         dropped.append(records.keep_ledger(tx, contents))
     contents.drop_records(dropped)
     cutoff = cutoff_of(store)
-    blobs = sweep(store, cutoff)
+    blobs = sweep(store, cutoff, waiting(store.folder) - suspects)
     tidy_packs(store, share=1.0)
     clear_orphans(store, cutoff if store.shared else float("inf"))
     clear_leftovers(store, cutoff, (lambda _: True) if store.shared else psutil.pid_exists)
-    waiting = _clear_files(store, chosen, sessions)
+    left = _clear_files(store, chosen, sessions)
     clear(store.folder, spooled)
     _clear_damaged(contents)
     store.catalog.compact()
-    return {"runs": len(chosen), "versions": gone, "blobs": blobs, "waiting": waiting}
+    return {"runs": len(chosen), "versions": gone, "blobs": blobs, "waiting": left}
 
 
 def _drop_rows(

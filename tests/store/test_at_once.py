@@ -109,14 +109,25 @@ def test_payloads_of_payloads_are_no_garbage(store: Store) -> None:
     assert whole(store)
 
 
-def test_what_a_journal_names_waits_for_it_when_the_ingest_was_killed(local: Store) -> None:
+@pytest.mark.parametrize("how", ["gc", "purge", "forget"])
+def test_what_a_journal_names_waits_for_it_when_the_ingest_was_killed(
+    local: Store, how: str
+) -> None:
     spool = LocalBlobs(local.folder / "spool")
     digest = spool.put(image(3000))
     journal = local.folder / "journal" / "waits.journal"
     journal.parent.mkdir(exist_ok=True)
     journal.write_text(digest)
+    run, _ = record(local)
     assert local.adopt(spool, [digest]) == []
-    local.gc(grace=-1)
+    with local.catalog.write() as tx:
+        tx.connection.exec_driver_sql("UPDATE blobs SET touched = 7")
+    if how == "gc":
+        local.gc(grace=-1)
+    elif how == "purge":
+        local.purge(runs=[run.id])
+    else:
+        local.forget(run.id, [1])
     assert local.adopt(spool, [digest]) == []
     journal.unlink()
     local.gc(grace=-1)

@@ -38,7 +38,9 @@ def test_the_file_system_of_a_folder_is_told(folder: str, kind: str) -> None:
     assert places.file_system(Path(folder), MOUNTS) == kind
 
 
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "lustre", "fuse.sshfs", "9p"])
+@pytest.mark.parametrize(
+    "kind", ["nfs", "nfs4", "cifs", "smb3", "lustre", "fuse.sshfs", "9p", "vboxsf", "fuse.juicefs"]
+)
 def test_network_file_systems_are_known(kind: str) -> None:
     assert places.NETWORK.fullmatch(kind)
 
