@@ -19,7 +19,8 @@ MANY_WORDS = 60  # words of a cell that do not all turn up in another by chance
 ENOUGH = 0.6  # likeness above which nobody asks how it came about
 SMALL_GAP = 400  # product of cell counts up to which every pair is compared
 NEAREST = 6  # cells of base that each cell of a larger gap is compared with
-WEIGHED = 8  # cells of a run that are weighed
+WEIGHED = 4  # cells of a run up to which each is weighed; of more
+TYPICAL = 4.0  # each weighs as much, which is 120 characters
 COMMON_WORD = 40  # cells a word may be in and still say something in a large gap
 
 
@@ -117,12 +118,11 @@ class Cells:
         return min(len(self.cells[index]["source"]), LONGEST)
 
     def mass(self, index: int, count: int = 1) -> float:
-        """How much a pairing of these cells weighs: 1 for an empty one, 11 for a long one.
-
-        Of many the first few are weighed.
-        """
-        sizes = [len(cell["source"]) for cell in self.cells[index : index + min(count, WEIGHED)]]
-        return count + count / len(sizes) * sum([min(size, 400) for size in sizes]) / 40.0
+        """How much a pairing of these cells weighs: 1 for an empty one, 11 for a long one."""
+        if count > WEIGHED:
+            return count * TYPICAL
+        sizes = [len(cell["source"]) for cell in self.cells[index : index + count]]
+        return count + sum([min(size, 400) for size in sizes]) / 40.0
 
 
 def likeness(a: Cells, b: Cells, i: int, j: int, work: Work) -> float:

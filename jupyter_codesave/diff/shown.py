@@ -1,7 +1,7 @@
 """What is printed of texts and outputs: lines, with changed words marked and equal ones folded.
 
-Nothing stored is trusted: control characters, colours of tracebacks among them, do not reach the
-terminal.
+Nothing stored is trusted: control characters do not reach the terminal. They are shown by their
+pictures or codes, so that a change in them alone is seen; colours of outputs are left out.
 """
 
 from __future__ import annotations
@@ -44,8 +44,15 @@ class Line(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """The text with nothing in it that a terminal would obey."""
-    return _CONTROL.sub("�", _ANSI.sub("", text)).expandtabs(4)
+    """The text with nothing in it that a terminal would obey: `␛` for an escape, `<U+202E>`."""
+    return _CONTROL.sub(_picture, text).expandtabs(4)
+
+
+def _picture(control: re.Match[str]) -> str:
+    code = ord(control[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"<U+{code:04X}>"
 
 
 def size_in_words(size: int) -> str:
@@ -67,6 +74,11 @@ def _lines(text: str) -> list[Line]:
     return [Line(clean(line), line) for line in text.splitlines()]
 
 
+def _read(text: str) -> str:
+    """The text of an output as it reads on a terminal: no colours, nothing overwritten."""
+    return plain(_ANSI.sub("", text))
+
+
 def output_lines(cell: Json | None, *, every: bool = False) -> list[Line]:
     """The outputs of a cell as text, other values than text by type and size.
 
@@ -75,9 +87,9 @@ def output_lines(cell: Json | None, *, every: bool = False) -> list[Line]:
     lines: list[Line] = []
     for output in (cell or {}).get("outputs", ()):
         if output["output_type"] == "stream":
-            lines += _lines(plain(output["text"]))
+            lines += _lines(_read(output["text"]))
         elif output["output_type"] == "error":
-            lines += _lines(plain(_ANSI.sub("", "\n".join(output["traceback"]))))
+            lines += _lines(_read("\n".join(output["traceback"])))
         else:
             lines += _values(output["data"])
             if every:
@@ -95,7 +107,7 @@ def _values(data: Json) -> Iterator[Line]:
     elif is_object and isinstance(html := data.get("text/html"), str):
         yield from _lines(_text_of(html))
     elif text is not None:
-        yield from _lines(plain(text))
+        yield from _lines(_read(text))
     elif "text/markdown" in data:
         yield from _lines(data["text/markdown"])
     else:
@@ -123,7 +135,9 @@ def changed_lines(base: Sequence[Line], head: Sequence[Line]) -> Iterator[Text]:
     work = Work(STEPS)
     blocks = matching_blocks([line.key for line in base], [line.key for line in head], work)
     if len(blocks) == 1 and blocks[0][2] == len(base) == len(head):
-        yield Text("  only what is not shown differs: line endings, attachments", style="dim")
+        yield Text(
+            "  only what is not shown differs: line endings, colours, attachments", style="dim"
+        )
         return
     done = 0
     for i0, i1, j0, j1 in gaps(blocks, len(base), len(head)):

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from .normalize import DERIVED_ID, Json
 
+TURN = 200  # cells
+
 
 def find_twins(base: Sequence[Json], head: Sequence[Json]) -> list[int]:
     """For each cell of head the cell of base that is its twin, or -1.
@@ -13,15 +15,22 @@ def find_twins(base: Sequence[Json], head: Sequence[Json]) -> list[int]:
     Where a source repeats, derived ids only count its cells: those have no twins, for without the
     first of them each would be taken for the one before.
     """
-    index = {cell["id"]: i for i, cell in enumerate(base)}
+    index: dict[str, int] = {}
     twins = [-1] * len(head)
-    names = []
-    for j, cell in enumerate(head):
-        name = cell["id"]
-        names.append(name)
-        i = index.get(name)
-        if i is not None and base[i] == cell:
-            twins[j] = i
+    names: list[str] = []
+    # In turns, so that what answers each other is in the processor's cache together.
+    for turn in range(0, max(len(base), len(head)), TURN):
+        for i, cell in enumerate(base[turn : turn + TURN], turn):
+            index[cell["id"]] = i
+        for j, cell in enumerate(head[turn : turn + TURN], turn):
+            name = cell["id"]
+            names.append(name)
+            at = index.get(name)
+            if at is not None and base[at] == cell:
+                twins[j] = at
+    for j, name in enumerate(names):
+        if twins[j] < 0 and name in index and base[index[name]] == head[j]:
+            twins[j] = index[name]
     repeated = _repeated(index) | _repeated(names)
     if not repeated:
         return twins

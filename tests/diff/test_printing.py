@@ -119,6 +119,23 @@ def test_a_terminal_is_told_nothing_by_what_is_stored() -> None:
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
 
 
+def test_a_change_in_control_characters_alone_is_seen() -> None:
+    text = printed([code_cell("print('\x1b[31mx')")], [code_cell("print('\x1b[32mx\u202e\x7f')")])
+    assert "- print('␛[31mx')" in text
+    assert "+ print('␛[32mx<U+202E>␡')" in text
+    base, head = (Side("a", Files({"x.sh": b"echo \x1b[%dm\n" % n})) for n in (1, 2))
+    console = Console(file=io.StringIO(), width=100)
+    print_comparison(compare(base, head), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "- echo ␛[1m\n+ echo ␛[2m" in console.file.getvalue()
+
+
+def test_a_change_in_colours_of_an_output_alone_is_told() -> None:
+    text = printed([code_cell("a", stream("\x1b[31mx\n"))], [code_cell("a", stream("\x1b[32mx\n"))])
+    assert "only what is not shown differs" in text
+    assert "colours" in text
+
+
 def test_sources_only_prints_no_output() -> None:
     text = printed(
         [code_cell("a", stream("1\n"))], [code_cell("a + b", stream("2\n"))], sources_only=True
