@@ -209,7 +209,7 @@ class _Incoming:
             blobs._make(folder)
             self._handle = os.open(self.path, flags, 0o600)
         except OSError as error:
-            raise _unwritable(blobs.folder, error) from error
+            raise unwritable(blobs.folder, error) from error
         self._settled = False
 
     def __enter__(self) -> _Incoming:
@@ -227,7 +227,7 @@ class _Incoming:
             while view:
                 view = view[os.write(self._handle, view) :]
         except OSError as error:
-            raise _unwritable(self._blobs.folder, error) from error
+            raise unwritable(self._blobs.folder, error) from error
 
     def copy(self, source: BinaryIO) -> tuple[str, int]:
         """Copy a file, and hash it meanwhile; a second thread writes where that is worth it."""
@@ -251,7 +251,7 @@ class _Incoming:
             self._settled = True
             self._blobs._sync_folder(target.parent)
         except OSError as error:
-            raise _unwritable(self._blobs.folder, error) from error
+            raise unwritable(self._blobs.folder, error) from error
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -280,7 +280,8 @@ def _missing(key: str, folder: Path) -> NotFoundError:
     )
 
 
-def _unwritable(folder: Path, error: OSError) -> UnavailableError:
+def unwritable(folder: Path, error: OSError) -> UnavailableError:
+    """Say why nothing can be written, and the way out."""
     return UnavailableError(
         f"{folder} cannot be written: {error.strerror or error}; make room or mend its permissions"
     )

@@ -7,6 +7,7 @@ untouched, row and bytes in one transaction: what was found to be there stays.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
@@ -18,7 +19,7 @@ from typing import BinaryIO, cast
 
 from ..blobs import envelope, packs
 from ..blobs.base import Blobs
-from ..blobs.local import LocalBlobs
+from ..blobs.local import LocalBlobs, unwritable
 from ..blobs.payloads import SMALLEST, Payload, cut, cut_stream
 from ..catalog import whereabouts
 from ..catalog.catalog import Catalog
@@ -32,6 +33,7 @@ WHOLE = 16 << 20  # files up to this are read at once, larger ones stream
 ALONE = 1 << 20  # envelopes from this on are blobs of their own, smaller ones go into packs
 _PENDING = 16 << 20  # bytes that wait in memory
 _CHUNK = 1 << 20
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class Contents:
@@ -167,8 +169,13 @@ class Contents:
                         leaning.append(step[1])
                     yield step
 
-            envelope.write_recipe(steps(), sink)
-            sink.flush()
+            try:
+                envelope.write_recipe(steps(), sink)
+                sink.flush()
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise  # the source cannot be read
+                raise unwritable(self._folder, error) from error
             digest, size = hashing.digest(), hashing.size
             self.flush()
             stored = sink.tell()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,3 +98,19 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_a_whole_store(
             assert found["damaged"] == found["missing"] == found["repaired"] == []
             record(store, picture=image(3000))
     assert refused > 0
+
+
+def test_a_large_text_that_finds_no_room_is_told(local: Store, tmp_path: Path) -> None:
+    words = b" ".join(os.urandom(9).hex().encode() for _ in range(900_000))
+    (tmp_path / "large.json").write_bytes(b"{" + words)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, limits[1]))
+        with pytest.raises(UnavailableError, match="make room"):
+            local.put_file(tmp_path / "large.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list(local.folder.glob(".incoming-*"))
+    assert local.get(local.put_file(tmp_path / "large.json")[0]) == b"{" + words
