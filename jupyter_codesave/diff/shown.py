@@ -52,6 +52,8 @@ def _picture(control: re.Match[str]) -> str:
     code = ord(control[0])
     if code < 0x20:
         return chr(0x2400 + code)
+    if 0xD800 <= code <= 0xDFFF:
+        return "�"
     return "␡" if code == 0x7F else f"<U+{code:04X}>"
 
 
