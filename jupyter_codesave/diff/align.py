@@ -150,7 +150,7 @@ class _Sides:
                     start, head_start, n = answers[0], j, 1
                 continue
             if len(answers) * b.count[key] > REPEATS:
-                answers = [i for i in answers if i == same_id]
+                answers = [same_id] if same_id is not None and a.keys[same_id] == key else []
             # The same text in one place on either side says more than an id.
             if not (once and len(b.cells[j]["source"]) >= TELLING) and (
                 same_id in edited and a.cell_type(same_id) == b.cell_type(j)

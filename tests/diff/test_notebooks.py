@@ -205,6 +205,12 @@ def test_100000_empty_cells_are_compared() -> None:
     assert found.counts["removed"] == 10
 
 
+def test_100000_reruns_of_one_cell_are_compared() -> None:
+    ran = [code_cell("", stream(f"{n}")) for n in range(100_001)]
+    found = diff_notebooks(normal(notebook(ran[:-1])), normal(notebook(ran[1:])))
+    assert found.counts == {"added": 0, "removed": 0, "modified": 100_000, "moved": 0}
+
+
 def test_a_very_large_cell_is_compared_and_says_if_coarsely() -> None:
     rng = random.Random(3)
     million = 1_000_000
