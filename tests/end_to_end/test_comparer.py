@@ -501,3 +501,18 @@ def test_formulas_are_typeset_and_text_without_one_loads_nothing_for_it(
         loaded.append(len(scripts))
     assert loaded[0] + 3 < loaded[1]
     assert page.problems == []
+
+
+def test_lines_added_behind_one_without_an_end_open_which_stop_nbdimes_page(
+    lab: Lab, page: Any
+) -> None:
+    for side, text in (("before", "l1\nl2"), ("after", "l1\nl2\n\nl4\n")):
+        printed = new_output("stream", name="stdout", text=text)
+        cell = new_code_cell(text, id="lines", outputs=[printed])
+        nbformat.write(new_notebook(cells=[cell]), lab.root / f"lines-{side}.ipynb")
+    comparer = compare(page, lab, {"base": "./lines-before.ipynb", "head": "./lines-after.ipynb"})
+    (modified,) = cells(comparer, "modified").all()
+    for part in (".codesave-Source", ".codesave-Output-text"):
+        modified.locator(f"{part} .cm-merge-b", has_text="l4").wait_for()
+        assert "l4" not in modified.locator(f"{part} .cm-merge-a").inner_text()
+    assert page.problems == []
