@@ -31,6 +31,7 @@ from ..model.manifest import FILE, Entry, Manifest
 from ..model.moment import spelled_ns
 from ..model.run import EndedBy, Run, State
 from ..store import JournalState, Store
+from ..store.streams import incoming
 from .files import (
     code_of,
     entries_of,
@@ -45,6 +46,7 @@ from .filter import keep
 from .liveness import is_alive
 from .series import project_of, series_path
 
+_LONGEST = 500  # characters of a project: databases index it
 _FED = 16 << 20  # bytes of journal after which outputs are put away
 _SMALL = 64 << 10  # characters; outputs below this stay in memory while a session lives
 
@@ -304,7 +306,7 @@ class SessionIngest:
     def _put_session_notebook(self, run_id: str) -> Entry:
         """Keep the session notebook, whatever its size: it is laid out in a file first."""
         # Under this name the collector removes what a killed process leaves.
-        with tempfile.NamedTemporaryFile(dir=self.store.folder, prefix=".incoming-") as file:
+        with tempfile.NamedTemporaryFile(dir=self.store.folder, prefix=incoming()) as file:
             for part in self.fold.dump(run_id):
                 file.write(keep(part))
             file.flush()
@@ -319,7 +321,7 @@ class SessionIngest:
         return Run(
             id=folded.id,
             name=fields.get("name") or (Path(where).name if where else session.get("kind", "run")),
-            project=fields.get("project") or project_of(where or fields.get("cwd")),
+            project=(fields.get("project") or project_of(where or fields.get("cwd")))[:_LONGEST],
             kind=session.get("kind", "kernel"),
             session=session.get("session") or self.path.stem,
             started=folded.started,

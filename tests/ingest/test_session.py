@@ -116,6 +116,13 @@ def test_sessions_that_log_the_same_name_do_not_take_turns(ingest: Ingest) -> No
     assert named(ingest)["lib"] == ["run0", "run1"]
 
 
+def test_a_project_too_long_for_an_index_is_cut(ingest: Ingest) -> None:
+    name, fields = run("run1")
+    items = [live(), (name, {**fields, "project": "p" * 9000}), *cell(1, "a")]
+    ingest.step(write(journal(ingest), items))
+    assert ingest.store.run("run1").project == "p" * 500
+
+
 def test_log_code_makes_a_version_at_once(ingest: Ingest) -> None:
     logged = log_code(ingest, "own", b"x = 1", own=True, run_id="run1")
     items = [live(), run(), *cell(1, "a"), logged]
