@@ -11,16 +11,18 @@ _LINE = 160  # characters of a source's first line
 def outline(cell: dict[str, Any]) -> dict[str, Any]:
     """Give one cell of a session notebook in a few hundred bytes.
 
-    `line` is the first line that is not blank, `size` the characters of all outputs, `images` the
-    indices of outputs that are shown as an image.
+    `line` is the first line that is not blank, `error` the name of what was raised, `size` the
+    characters of all outputs, `images` the indices of outputs that are shown as an image.
     """
     own = cell["metadata"].get("codesave") or {}
     times = cell["metadata"].get("execution") or {}
     source, outputs = _text(cell.get("source")), cell.get("outputs") or []
+    raised = (_text(each.get("ename")) for each in outputs if each.get("output_type") == "error")
     return {
         "execution": own.get("execution"),
         "cell_id": own.get("cell_id"),
         "status": own.get("status"),
+        "error": next(raised, None),
         "prompt": cell.get("execution_count"),
         "started": times.get("iopub.execute_input"),
         "ended": times.get("shell.execute_reply"),

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from jupyter_codesave.server.outline import outline
 from tests.conftest import Lab, wait_until
 from tests.journal.records import execute_input, idle, session, stream, write
 from tests.store import made
@@ -130,6 +131,14 @@ def test_executions_are_outlined_and_their_cells_fetched_as_they_are_looked_at(
     assert cells["2"]["outputs"][0]["text"] == "print(lr)\n"
     assert refused(lab, f"runs/{two_runs[0]}/cells?indices=a")[0] == 400
     assert refused(lab, "runs/nothere/executions")[0] == 404
+
+
+@pytest.mark.parametrize("ename", ["KeyboardInterrupt", None, 7])
+def test_an_outline_tells_what_was_raised(ename: Any) -> None:
+    outputs = [{"output_type": "stream", "text": "x"}, {"output_type": "error", "ename": ename}]
+    found = outline({"metadata": {}, "source": "1", "outputs": outputs})
+    assert found["error"] == (ename if isinstance(ename, str) else "")
+    assert outline({"metadata": {}, "source": "1", "outputs": []})["error"] is None
 
 
 def test_the_newest_versions_of_a_series_alone_can_be_listed(
