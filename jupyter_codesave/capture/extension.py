@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from .executed import executed_notebook, tagged_sources
 from .recorder import Recorder, current, make_current
 from .skip import drop_skip_line
 
@@ -78,16 +79,19 @@ class _Kernel(_Part):
         from .iopub import Tap
 
         self.kernel = kernel
+        executed = executed_notebook()
         super().__init__(
             shell,
             Recorder(
                 "kernel",
-                notebook=_notebook_of(shell),
+                notebook=_notebook_of(shell, executed),
                 on_open=self._opened,
                 kernel_id=_kernel_id(kernel),
                 log=kernel.log.warning,
             ),
         )
+        if executed is not None:
+            self.recorder.tagged = tagged_sources(executed)
         self.tap = Tap(kernel, self.recorder)
         kernel_id = _kernel_id(kernel)
         folder = self.recorder.switch.folder / "kernels"
@@ -200,7 +204,7 @@ def _complete(shell: Any, event: Any) -> list[str]:
     return complete(shell, event)
 
 
-def _notebook_of(shell: Any) -> Any:
+def _notebook_of(shell: Any, executed: str | None) -> Any:
     """Give a function that names the notebook this kernel works for, None if nobody knows."""
     given = os.environ.get("JPY_SESSION_NAME")
     if given and os.environ.get(_INHERITED) == given:
@@ -209,11 +213,12 @@ def _notebook_of(shell: Any) -> Any:
         os.environ[_INHERITED] = given
     if given and not (os.path.isabs(given) and (given.endswith(".ipynb") or os.path.isfile(given))):
         given = None
+    known = given or executed
     namespace = shell.user_ns
 
     def notebook() -> str | None:
         named = namespace.get("__vsc_ipynb_file__")
-        return named if isinstance(named, str) and named else given
+        return named if isinstance(named, str) and named else known
 
     return notebook
 

@@ -54,6 +54,7 @@ class Recorder:
         self.last_key: str | None = None
         self.cell_ended: list[Callable[[], None]] = []  # what looks at files when a cell ends
         self.notebook = notebook
+        self.tagged: frozenset[str] = frozenset()  # sources of cells that say not to be recorded
         self.calling: Callable[[], dict[str, Any] | None] = lambda: None
         self.began: Callable[[Any], None] = lambda run: None  # an explicit run began
         self.ending: Callable[[Any, str], None] = lambda run, status: None
@@ -155,7 +156,7 @@ class Recorder:
             if now != self._told:
                 self._tell()
             what = now[0]
-            if what == "off" or is_skipped(source, metadata):
+            if what == "off" or self._is_skipped(source, metadata):
                 self._skip(source, cell_id)
                 return False
             if not self._ready():
@@ -216,13 +217,16 @@ class Recorder:
             for work in self._when_idle.pop(key):
                 self.guarded(work)
 
+    def _is_skipped(self, source: str, metadata: Mapping[str, Any]) -> bool:
+        return source in self.tagged or is_skipped(source, metadata)
+
     def adopt_calling(self) -> tuple[str | None, dict[str, Any]]:
         """Give the key of the execution that calls init(), which will belong to the new run.
 
         If it was not recorded so far it is from here on: the fields of its event come along.
         """
         found = self.calling()
-        if found is None or is_skipped(found["source"], found.pop("metadata", {})):
+        if found is None or self._is_skipped(found["source"], found.pop("metadata", {})):
             return None, {}
         key: str = found.pop("key")
         if key in self.recorded:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pexpect
+import pytest
 
-from tests.capture.journals import all_events, cells, text_of, the_journal
+from tests.capture.journals import all_events, cells, is_anywhere, text_of, the_journal
 from tests.conftest import Home
 
 SOURCES = ["print('first')", "1 + 1", "from IPython.display import display; display('shown')"]
@@ -43,19 +45,45 @@ def check(home: Home) -> None:
     assert shown[0]["output_type"] == "display_data"
 
 
-def test_jupyter_execute(home: Home) -> None:
-    run(home, "jupyter", "execute", str(notebook(home)))
+PROGRAMS = {
+    "jupyter execute": ("jupyter", "execute", "analysis.ipynb"),
+    "papermill": ("papermill", "analysis.ipynb", "out.ipynb", "-k", "python3"),
+    "nbconvert": ("jupyter", "nbconvert", "--to", "notebook", "--execute", "analysis.ipynb"),
+}
+
+
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
+def test_a_program_that_executes_a_notebook(program: str, home: Home) -> None:
+    path = notebook(home)
+    run(home, *PROGRAMS[program])
     check(home)
+    assert {event["notebook"] for event in all_events(the_journal(home.data), "run")} == {str(path)}
 
 
-def test_papermill(home: Home) -> None:
-    run(home, "papermill", str(notebook(home)), "out.ipynb", "-k", "python3")
-    check(home)
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
+def test_what_is_tagged_in_a_file_that_a_program_executes_is_nowhere(
+    program: str, home: Home
+) -> None:
+    path = notebook(home)
+    written = json.loads(path.read_text())
+    written["cells"][1]["metadata"]["tags"] = ["codesave-skip"]
+    written["cells"][1]["source"] = ["x = 'canary-7f3a9c'\n", "print(x)"]
+    path.write_text(json.dumps(written))
+    run(home, *PROGRAMS[program])
+    found = [cell["source"] for cell in cells(the_journal(home.data))]
+    assert [source for source in found if source in SOURCES] == [SOURCES[0], SOURCES[2]]
+    assert is_anywhere(home.data, "canary-7f3a9c") == []
+    home.command("ingest")
+    assert is_anywhere(home.data, "canary-7f3a9c") == []
 
 
-def test_nbconvert(home: Home) -> None:
-    run(home, "jupyter", "nbconvert", "--to", "notebook", "--execute", str(notebook(home)))
-    check(home)
+def test_off_in_the_metadata_of_a_file_that_a_program_executes_is_off(home: Home) -> None:
+    path = notebook(home)
+    written = json.loads(path.read_text())
+    written["metadata"]["codesave"] = {"capture": "off"}
+    path.write_text(json.dumps(written))
+    run(home, *PROGRAMS["jupyter execute"])
+    assert is_anywhere(home.data, "first") == []
 
 
 def test_jupyter_console(home: Home) -> None:
