@@ -86,6 +86,23 @@ def test_runs_stand_under_their_notebook(lab: Lab, page: Any, listed: dict[str, 
     assert page.problems == []
 
 
+def test_runs_without_a_notebook_are_not_those_of_an_open_one(lab: Lab, page: Any) -> None:
+    alone: dict[str, Any] = {"project": "alone/one two", "notebook": None, "program": None}
+    with Place(lab.home.data).open() as store:
+        for kind, started in (("kernel", "2025-02-01T01"), ("script", "2025-02-01T02")):
+            store.write(run=make_run(**alone, kind=kind, started=f"{started}:00:00.000000Z"))
+    leave(lab, "alonenewest", [("a", "x = 1", [])], notebook="alone/newest.ipynb", minute=40)
+    history = open_history(page, lab, "alone/")
+    history.get_by_text("newest.ipynb", exact=True).wait_for()
+    assert history.locator(".codesave-RunGroup-title").all_inner_texts() == [
+        "newest.ipynb",
+        "alone/one two · scripts",
+        "alone/one two · kernels",
+    ]
+    assert history.get_by_text("open", exact=True).count() == 0
+    assert page.problems == []
+
+
 def test_the_filter_finds_notebooks_and_projects(
     lab: Lab, page: Any, listed: dict[str, str]
 ) -> None:

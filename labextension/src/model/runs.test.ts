@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { CodeSaveClient } from '../client';
 import type { IRun, IRunQuery } from '../tokens';
-import { RunsModel } from './runs';
+import { groupRuns, RunsModel } from './runs';
 
 function run(id: string, notebook: string, minute: number): IRun {
   const started = `2026-11-20T10:${String(minute).padStart(2, '0')}:00Z`;
@@ -59,6 +59,41 @@ test('the runs of the open notebook come first, even those of later pages', asyn
   assert.deepEqual(
     model.groups[0].runs.map(one => one.id),
     ['run4', 'run2']
+  );
+});
+
+/** Runs of a project that have no notebook, and those of two notebooks of one name. */
+const MIXED = new Map(
+  [
+    { ...run('kernel', '', 1), notebook: null, project: 'a/b c', kind: 'kernel' },
+    { ...run('script', '', 2), notebook: null, project: 'a/b c', kind: 'script' },
+    { ...run('one', 'x/same.ipynb', 3), project: 'a/b c' },
+    { ...run('two', 'y/same.ipynb', 4), project: 'a/b c' },
+    { ...run('terminal', '', 5), notebook: null, project: null, kind: 'terminal' }
+  ].map(one => [one.id, one as IRun])
+);
+
+test('where no notebook is open, no group is called open', () => {
+  const groups = groupRuns(MIXED, null);
+  assert.deepEqual(
+    groups.filter(({ current }) => current),
+    []
+  );
+  assert.equal(groups[0].runs[0].id, 'terminal');
+});
+
+test('where one is open, its group alone is called open and stands on top', () => {
+  assert.deepEqual(
+    groupRuns(MIXED, 'x/same.ipynb').map(({ title, current }) => [title, current])[0],
+    ['x/same.ipynb', true]
+  );
+  assert.equal(groupRuns(MIXED, 'x/same.ipynb').filter(({ current }) => current).length, 1);
+});
+
+test('no two groups have one heading, and a project is shown whole', () => {
+  assert.deepEqual(
+    groupRuns(MIXED, null).map(({ title }) => title),
+    ['terminals', 'y/same.ipynb', 'x/same.ipynb', 'a/b c · scripts', 'a/b c · kernels']
   );
 });
 

@@ -1,15 +1,17 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { CodeSaveClient } from '../client';
 import type { IRun, IRunEvent, IRunQuery, RunState } from '../tokens';
-import { codeName } from './titles';
+import { heading } from './titles';
 
 const PAGE = 50;
 
-/** The runs of one notebook or program, newest first. */
+/** The runs of one notebook or program, or a project's that have neither; newest first. */
 export interface IRunGroup {
   key: string;
+  /** Unlike that of every other group. */
   title: string;
   runs: IRun[];
+  /** Whether they are of the open notebook. */
   current: boolean;
 }
 
@@ -224,10 +226,17 @@ export function groupRuns(
     const key = run.notebook || run.program || `${run.project ?? ''}/${run.kind}`;
     let group = groups.get(key);
     if (!group) {
-      group = { key, title: codeName(run), runs: [], current: run.notebook === current };
+      const open = current !== null && run.notebook === current;
+      group = { key, title: heading(run), runs: [], current: open };
       groups.set(key, group);
     }
     group.runs.push(run);
+  }
+  const titles = [...groups.values()].map(({ title }) => title);
+  const isShared = (title: string) => titles.indexOf(title) !== titles.lastIndexOf(title);
+  for (const group of groups.values()) {
+    // Files of one name in two folders are told apart by their whole paths.
+    group.title = isShared(group.title) ? group.key : group.title;
   }
   return [...groups.values()].sort((a, b) => Number(b.current) - Number(a.current));
 }

@@ -45,6 +45,16 @@ test('a name that is only the id or the notebook is not a given name', () => {
   assert.equal(givenName(run({ name: 'analysis' })), null);
 });
 
+test('the name of the file before it was renamed is not a given name', () => {
+  const renamed = run({ name: 'second.ipynb', notebook: 'work/renamed.ipynb' });
+  assert.equal(givenName(renamed), null);
+  assert.equal(runTitle(renamed, now, 'en-GB'), 'renamed.ipynb · Tue 14:02 · 37 cells');
+});
+
+test('a project with a slash in its name is shown whole', () => {
+  assert.equal(codeName(run({ notebook: null, project: 'a/b c' })), 'a/b c');
+});
+
 test('code without a notebook is called by its program, then by its project', () => {
   assert.equal(codeName(run({ notebook: null, program: '/home/u/train.py' })), 'train.py');
   assert.equal(codeName(run({ notebook: null })), 'demo');

@@ -7,7 +7,16 @@ export function baseName(path: string): string {
 
 /** What a person calls the code of a run: its notebook, its program, else its project. */
 export function codeName(run: IRun): string {
-  return baseName(run.notebook || run.program || run.project || run.kind);
+  const path = run.notebook || run.program;
+  return path ? baseName(path) : run.project || run.kind;
+}
+
+/** What the runs of one file, or of one kind of a project's file-less runs, stand under. */
+export function heading(run: IRun): string {
+  if (run.notebook || run.program) {
+    return codeName(run);
+  }
+  return [run.project, `${run.kind}s`].filter(Boolean).join(' · ');
 }
 
 /** "14:02" today, "Tue 14:02" within six days, "12 Mar 14:02" this year, else with the year. */
@@ -89,8 +98,10 @@ export function givenName(run: IRun): string | null {
   const name = run.name?.trim();
   const file = codeName(run);
   const stem = file.replace(/\.\w+$/, '');
-  const own = [run.id, run.notebook, run.program, file, stem];
-  return name && !own.includes(name) ? name : null;
+  const own = [run.id, run.notebook, run.program, run.kind, file, stem];
+  // A run keeps the name of its notebook file when that is renamed.
+  const former = run.notebook && name?.endsWith('.ipynb');
+  return name && !former && !own.includes(name) ? name : null;
 }
 
 /** "analysis.ipynb · Tue 14:02 · 37 cells" */
