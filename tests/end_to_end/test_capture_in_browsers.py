@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import nbformat
 import pytest
 
 from tests.capture.journals import is_anywhere
@@ -121,6 +122,28 @@ def test_the_status_shows_the_state_with_its_reason_and_toggles_it(
     run_all(page)
     wait_until(lambda: runs(lab, name), "the run")
     assert len(cells(lab, name)) == 1
+
+
+def test_a_notebook_that_its_metadata_switch_off_is_shown_as_not_recorded(
+    server: tuple[str, Lab], page: Any
+) -> None:
+    _, lab = server
+    name = "unrecorded.ipynb"
+    path = write_notebook(lab.root / name, "print('canary-' '88')")
+    written = nbformat.read(path, as_version=4)
+    written.metadata["codesave"] = {"capture": "off"}
+    nbformat.write(written, path)
+    open_notebook(page, server, name)
+    off = page.locator(".codesave-Status[data-state=off]").first
+    off.wait_for()
+    assert off.get_attribute("title") == f"the metadata of {name}"
+    off.locator("button").click()
+    dialog = page.locator(".jp-Dialog", has_text=f"Decided by: the metadata of {name}")
+    dialog.get_by_role("button", name="Close").click()
+    change = "said => window.jupyterapp.shell.currentWidget.context.model.setMetadata(...said)"
+    page.evaluate(change, ["codesave", {"capture": "sources"}])
+    page.locator(".codesave-Status[data-state=recording] button").first.click()
+    page.locator(".jp-Dialog", has_text="Only the sources of cells are kept").wait_for()
 
 
 def test_the_first_start_says_once_what_is_kept_where_and_how_to_stop(

@@ -1,6 +1,23 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { CodeSaveClient } from '../client';
 import type { Capture, IStatus, RecordingState } from '../tokens';
+import { baseName } from './titles';
+
+/** A notebook as it stands in the browser, saved or not. */
+export interface INotebook {
+  /** A contents path. */
+  path: string;
+  /** What its own metadata have under `codesave`. */
+  said: unknown;
+}
+
+export interface IRecorded {
+  state: RecordingState;
+  /** Who decided it, or what went wrong; null where nobody had a word. */
+  reason: string | null;
+  /** Whether what the cells put out is not kept. */
+  sourcesOnly: boolean;
+}
 
 /** Whether the open notebook is being recorded, and who said otherwise. */
 export class RecordingModel {
@@ -29,27 +46,37 @@ export class RecordingModel {
     this._changed.emit();
   }
 
-  /** `notebook` is a contents path; before its first execution the server's level speaks. */
-  of(notebook: string | null): { state: RecordingState; reason: string | null } {
+  /** Before the notebook's first execution the server's level and its own metadata speak. */
+  of(notebook: INotebook | null): IRecorded {
     if (this.error) {
-      return { state: 'failed', reason: this.error.message };
+      return { state: 'failed', reason: this.error.message, sourcesOnly: false };
     }
     const status = this.status;
     if (!status) {
-      return { state: 'off', reason: null };
+      return { state: 'off', reason: null, sourcesOnly: false };
     }
     // a session learns of a switch at its next cell: until then its own entry is of yesterday
     if (status.capture === 'off' || !status.automatic) {
-      return { state: 'off', reason: status.decided_by };
+      return { state: 'off', reason: status.decided_by, sourcesOnly: false };
     }
-    const own = status.recording.find(
-      entry => notebook !== null && entry.notebook === notebook
-    );
-    if (own) {
-      return { state: own.state, reason: own.reason };
+    const said = captureOf(notebook?.said);
+    const metadata = notebook && `the metadata of ${baseName(notebook.path)}`;
+    if (said === 'off') {
+      return { state: 'off', reason: metadata, sourcesOnly: false };
     }
-    return { state: 'recording', reason: null };
+    const own = notebook && status.recording.find(entry => entry.notebook === notebook.path);
+    const narrowed = said === 'sources' && status.capture === 'all';
+    const state = own?.state ?? 'recording';
+    return {
+      state,
+      reason: narrowed && state === 'recording' ? metadata : (own?.reason ?? null),
+      sourcesOnly: state === 'recording' && (narrowed || status.capture === 'sources')
+    };
   }
 
   private _changed = new Signal<this, void>(this);
+}
+
+function captureOf(said: unknown): unknown {
+  return said && typeof said === 'object' && 'capture' in said ? said.capture : null;
 }

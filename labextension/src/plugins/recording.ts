@@ -1,6 +1,6 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Dialog, ICommandPalette, showDialog } from '@jupyterlab/apputils';
-import { INotebookTracker } from '@jupyterlab/notebook';
+import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
@@ -25,11 +25,16 @@ export const recording: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_codesave');
-    const notebook = () => tracker?.currentWidget?.context.path ?? null;
+    const notebook = () => {
+      const context = tracker?.currentWidget?.context;
+      return context
+        ? { path: context.path, said: context.model.getMetadata('codesave') }
+        : null;
+    };
 
     const explain = async () => {
       await model.refresh();
-      const { state, reason } = model.of(notebook());
+      const { state, reason, sourcesOnly } = model.of(notebook());
       const { status } = model;
       const off = status?.capture === 'off';
       const by = reason ?? status?.decided_by;
@@ -39,22 +44,24 @@ export const recording: JupyterFrontEndPlugin<void> = {
           : trans.__('Decided by: %1.', by);
       const lines = [
         state === 'failed' ? reason : decided,
+        sourcesOnly && trans.__('Only the sources of cells are kept, not what they put out.'),
         status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size))
       ];
       const body = new Widget();
       for (const line of lines.filter(Boolean)) {
         body.node.append(Object.assign(document.createElement('p'), { textContent: line }));
       }
+      const buttons = [Dialog.cancelButton({ label: trans.__('Close') })];
+      // What is off by something else than the switch, the switch cannot stop or begin.
+      if (off || state !== 'off') {
+        const label = off ? trans.__('Record again') : trans.__('Stop recording');
+        buttons.push(Dialog.okButton({ label }));
+      }
       const answer = await showDialog({
         title: recordingWords(state, trans),
         body,
         defaultButton: 0,
-        buttons: [
-          Dialog.cancelButton({ label: trans.__('Close') }),
-          Dialog.okButton({
-            label: off ? trans.__('Record again') : trans.__('Stop recording')
-          })
-        ]
+        buttons
       });
       if (answer.button.accept) {
         await model.setCapture(off ? null : 'off');
@@ -63,6 +70,10 @@ export const recording: JupyterFrontEndPlugin<void> = {
 
     const item = new RecordingStatus(model, notebook, () => void explain(), trans);
     tracker?.currentChanged.connect(() => item.follow());
+    const listen = ({ context }: NotebookPanel) =>
+      context.model.metadataChanged.connect(() => item.follow());
+    tracker?.forEach(listen);
+    tracker?.widgetAdded.connect((_, panel) => void listen(panel));
     if (statusBar) {
       statusBar.registerStatusItem('jupyter-codesave:recording', {
         item,

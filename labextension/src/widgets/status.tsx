@@ -1,13 +1,13 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
-import type { RecordingModel } from '../model/recording';
+import type { INotebook, RecordingModel } from '../model/recording';
 
 /** The status bar's word on whether the open notebook is recorded; a click tells why. */
 export class RecordingStatus extends ReactWidget {
   constructor(
     private model: RecordingModel,
-    private notebook: () => string | null,
+    private notebook: () => INotebook | null,
     private explain: () => void,
     private trans: TranslationBundle
   ) {
@@ -17,7 +17,7 @@ export class RecordingStatus extends ReactWidget {
     model.changed.connect(() => this.follow());
   }
 
-  /** To be called when another notebook is looked at. */
+  /** To be called when another notebook is looked at, or its metadata change. */
   follow(): void {
     const { state, reason } = this.model.of(this.notebook());
     this.node.dataset.state = state;
