@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from . import diff
     from .api import Api
     from .capture.config import Settings
-    from .capture.current import finish, init, log, log_code, save
+    from .capture.current import finish, init, log, log_code, login, save, watch
     from .capture.run import Run
 
 _NAMES = {
     "init": ("capture.current", "init"),
     "finish": ("capture.current", "finish"),
     "log": ("capture.current", "log"),
+    "login": ("capture.current", "login"),
+    "watch": ("capture.current", "watch"),
     "save": ("capture.current", "save"),
     "log_code": ("capture.current", "log_code"),
     "Run": ("capture.run", "Run"),
@@ -45,8 +47,10 @@ __all__ = [
     "init",
     "log",
     "log_code",
+    "login",
     "run",
     "save",
+    "watch",
 ]
 
 

@@ -27,11 +27,13 @@ def init(
     tags: Iterable[str] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
     mode: str | None = None,
+    save_code: bool | None = None,
     **unknown: Any,
 ) -> Run:
     """Begin a run; the one that was running ends. In a notebook the calling cell belongs to it.
 
     `mode="disabled"` (or WANDB_MODE) keeps nothing, as in W&B; its other modes make no difference.
+    `save_code` is the setting of that name.
     W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting,
     TypeError for an argument of another type.
     """
@@ -46,6 +48,8 @@ def init(
     if (rank := worker()) is not None:
         return _not_recorded(rank, given)
     said = settings if isinstance(settings, Settings) else Settings(**settings or {})
+    if save_code is not None:
+        said = Settings(**said.values | {"save_code": save_code})
     if "disabled" in (mode, mode is None and os.environ.get("WANDB_MODE")):
         said = Settings(**said.values | {"capture": "off"})
     recorder = _recorder()
@@ -128,7 +132,9 @@ def needed_run() -> Run:
         return Run(None, explicit=False, reason=reason)
     if not recorder.ready():
         return Run(None, explicit=False, reason=_no_journal(recorder))
-    return begin_automatic(recorder)
+    run = begin_automatic(recorder)
+    recorder.began(run)
+    return run
 
 
 def worker() -> str | None:
@@ -146,6 +152,16 @@ def worker() -> str | None:
 def log(*_: Any, **__: Any) -> None:
     """Do nothing: this package saves code. Warns once."""
     warn_once("log", "codesave saves code and outputs; log() does nothing")
+
+
+def login(*_: Any, **__: Any) -> bool:
+    """Do nothing, and say that it is done: there is no account."""
+    return True
+
+
+def watch(*_: Any, **__: Any) -> None:
+    """Do nothing: this package saves code. Warns once."""
+    warn_once("watch", "codesave saves code and outputs; watch() does nothing")
 
 
 def save(

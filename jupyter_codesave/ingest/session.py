@@ -187,7 +187,8 @@ class SessionIngest:
         if folded.dropped:
             self._take_back(folded.id)
             return None
-        if not folded.keys and not folded.fields.get("explicit"):
+        saved = folded.files or folded.watched or folded.artifacts
+        if not (folded.keys or saved or folded.fields.get("explicit")):
             return None
         standing = self._standings.get(folded.id)
         if standing is None:

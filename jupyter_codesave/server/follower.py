@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -44,7 +45,8 @@ class Follower:
         """Stop following; journals stay as they are."""
         self._stopping.set()
         if self._rescanning is not None:
-            self._rescanning.cancel()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._rescanning.cancel()
 
     async def ingest_grown(self, paths: Iterable[Path]) -> None:
         """Ingest journals that grew: however often one grows in the meantime, it is done once."""

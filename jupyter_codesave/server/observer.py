@@ -99,7 +99,8 @@ class _Kernel:
             self._manager.remove_restart_callback(self._on_death, "restart")
             self._manager.remove_restart_callback(self._on_last_death, "dead")
         if self._task is not None:
-            self._task.cancel()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._task.cancel()
         if self._observed is not None:
             self._observed.end(ended_by)
             self._observed = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..control import renamed
 from ..diff.normalize import normalize
 from ..diff.notebooks import Options, whole_cells
 from ..diff.trees import Files, Side, compare
@@ -16,6 +17,7 @@ from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..ingest import Code, Ingest
 from ..ingest.series import series_path
 from ..journal.events import SUFFIX
+from ..model.moment import parsed
 from ..model.reference import PathReference, parse_reference
 from ..model.run import Run
 from ..settings import data_dir, resolve
@@ -101,7 +103,7 @@ class Payloads:
     def run(self, run_id: str) -> dict[str, Any]:
         """Give one run whole."""
         run = self.store.run(run_id)
-        return {**self.ingest_.details(run), "notebook": self._contents_path(run.notebook)}
+        return {**self.ingest_.details(run), "notebook": self._notebook(run)}
 
     def update_run(self, run_id: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Change a run's name, tags or notes."""
@@ -281,7 +283,14 @@ class Payloads:
                 yield chunk
 
     def _summary(self, run: Run) -> dict[str, Any]:
-        return {**run.summary(), "notebook": self._contents_path(run.notebook)}
+        return {**run.summary(), "notebook": self._notebook(run)}
+
+    def _notebook(self, run: Run) -> str | None:
+        """Give the contents path of a run's notebook by its present name."""
+        if run.notebook is None:
+            return None
+        named = renamed(self.store.folder, run.notebook, parsed(run.started).timestamp())
+        return self._contents_path(named)
 
     def _contents_path(self, path: str | None) -> str | None:
         """Map an absolute path to a contents path where it lies below the server's root."""

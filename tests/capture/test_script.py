@@ -78,6 +78,31 @@ def test_a_script_that_does_not_ask_is_not_recorded(run: Run, data: Path) -> Non
     assert not data.exists()
 
 
+def test_saving_begins_a_run_where_there_is_none(run: Run, data: Path) -> None:
+    source = "import jupyter_codesave as c\nprint(len(c.save('train.py')))\nprint(c.run.state)"
+    assert run("train.py", source).stdout == "1\nrunning\n"
+    path = the_journal(data)
+    (cell,) = cells(path)
+    assert cell["source"] == source
+    (folded,) = fold(path).runs.values()
+    assert folded.end is not None
+    assert folded.end["ended_by"] == "exit"
+    assert folded.watched.keys() == {"train.py"}
+
+
+def test_a_program_written_for_wandb_runs_as_it_is(run: Run, data: Path) -> None:
+    source = (
+        "import jupyter_codesave as wandb\n"
+        "assert wandb.login() is True\n"
+        "wandb.init(save_code=False); wandb.watch(object()); wandb.log({'loss': 1})\n"
+        "print('trained'); wandb.finish()\n"
+    )
+    done = run("train.py", source)
+    assert (done.returncode, done.stdout) == (0, "trained\n")
+    assert done.stderr.count("Warning") == 2  # of watch and of log
+    assert code_of(data) == {}
+
+
 def test_program_output_config_and_arguments_are_kept(run: Run, data: Path) -> None:
     source = (
         "import sys, jupyter_codesave as codesave\n"
@@ -851,8 +876,11 @@ def test_one_file_among_many_folders_is_watched_without_them(tmp_path: Path, dat
 
     def watches() -> int:
         (sidecar,) = wait_until(lambda: sidecars(data), "the sidecar")
-        info = Path(f"/proc/{sidecar.pid}/fdinfo").iterdir()
-        return sum(path.read_text().count("inotify wd:") for path in info)
+        found = 0
+        for path in Path(f"/proc/{sidecar.pid}/fdinfo").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found += path.read_text().count("inotify wd:")
+        return found
 
     wait_until(lambda: watches() >= 3, "the folder of state.txt, saved and below in inotify")
     assert watches() == 3

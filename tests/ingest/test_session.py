@@ -116,6 +116,13 @@ def test_sessions_that_log_the_same_name_do_not_take_turns(ingest: Ingest) -> No
     assert named(ingest)["lib"] == ["run0", "run1"]
 
 
+def test_a_run_that_only_saved_files_is_kept(ingest: Ingest) -> None:
+    digest = ingest.spool.put(b"kept")
+    file = {"run": "run1", "path": "a.txt", "digest": digest, "size": 4, "mode": "100644"}
+    ingest.step(write(journal(ingest), [live(), run(), ("file", {**file, "policy": "now"})]))
+    assert [path for path, _ in ingest.store.files("run1")] == ["a.txt"]
+
+
 def test_a_project_too_long_for_an_index_is_cut(ingest: Ingest) -> None:
     name, fields = run("run1")
     items = [live(), (name, {**fields, "project": "p" * 9000}), *cell(1, "a")]

@@ -299,6 +299,7 @@ def test_a_renamed_notebook_keeps_its_series(lab: Lab) -> None:
     )
     urllib.request.urlopen(request, timeout=60).close()
     wait_until(lambda: renames(lab), "the note of the rename")
+    assert lab.api(f"runs/{run}")["notebook"] == "after.ipynb"
     run = record(lab, "aftername", "x = 2", notebook="after.ipynb")
     assert lab.api(f"runs/{run}")["artifact"] == f"{series}:v1"
 
