@@ -165,6 +165,8 @@ class _Look:
             path = self._where(name)
             if not name or (self._without is not None and path.startswith(self._without)):
                 continue
+            if b".ipynb_checkpoints" in name.split(b"/"):  # Jupyter's copies of what is there
+                continue
             shown = os.fsdecode(name)
             if name.endswith(b"/"):
                 self._found.notes.append(f"{shown} is a repository of its own: not in the patch")

@@ -366,6 +366,15 @@ def test_untracked_files_count_though_status_does_not_show_them(checkout: Path) 
     assert b"helper.py" in patch
 
 
+def test_copies_that_jupyter_keeps_of_notebooks_are_not_in_the_patch(checkout: Path) -> None:
+    (checkout / "below" / ".ipynb_checkpoints").mkdir(parents=True)
+    (checkout / "below" / ".ipynb_checkpoints" / "a-checkpoint.ipynb").write_text("{}")
+    (checkout / "below" / "helper.py").write_text("h = 1\n")
+    _, patch = look(checkout)
+    assert b"helper.py" in patch
+    assert b"checkpoint" not in patch
+
+
 def test_a_submodule_counts_though_diff_ignores_it(checkout: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", str(checkout), "other")
     other = str(tmp_path / "other")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from jupyter_codesave.server.follower import Follower
+from tests.conftest import run_async
 
 
 def test_a_journal_that_grows_while_it_is_ingested_is_ingested_once_more(tmp_path: Path) -> None:
@@ -33,5 +34,5 @@ def test_a_journal_that_grows_while_it_is_ingested_is_ingested_once_more(tmp_pat
         answers.set()
         await asyncio.wait_for(rest, 30)
 
-    asyncio.run(grow())
+    run_async(grow())
     assert calls == [["a"], ["a", "b"]]

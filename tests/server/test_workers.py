@@ -6,25 +6,16 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from jupyter_codesave.errors import UnavailableError
 from jupyter_codesave.server.workers import CallError, Pool, Text
-from tests.conftest import isolated
-
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in a thread with a loop of its own: the browser tests keep one running in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+from tests.conftest import isolated, run_async
 
 
 def notebook(cells: int, word: str) -> str:
@@ -60,7 +51,7 @@ def test_an_answer_comes_back_whole(tmp_path: Path) -> None:
         async with pool(tmp_path) as workers:
             return json.loads(await workers.call("runs"))
 
-    assert run(ask()) == {"runs": [], "next": None}
+    assert run_async(ask()) == {"runs": [], "next": None}
 
 
 def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> None:
@@ -71,7 +62,7 @@ def test_an_error_keeps_its_reason_and_the_worker_goes_on(tmp_path: Path) -> Non
             await workers.call("runs")
             return caught.value
 
-    error = run(ask())
+    error = run_async(ask())
     assert (error.reason, error.status) == ("not-found", 404)
     assert "nothere" in str(error)
 
@@ -85,7 +76,7 @@ def test_what_takes_too_long_is_ended_and_the_next_call_is_answered(tmp_path: Pa
                 await workers.call("diff_texts", 0.05, body=pair(base, head))
             return json.loads(await workers.call("runs"))
 
-    assert run(ask())["runs"] == []
+    assert run_async(ask())["runs"] == []
 
 
 def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
@@ -103,7 +94,7 @@ def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
             if workers._workers[0]._process is not process:
                 assert await process.wait() == -9
 
-    run(ask())
+    run_async(ask())
 
 
 def test_a_killed_worker_is_told_and_replaced(tmp_path: Path) -> None:
@@ -117,7 +108,7 @@ def test_a_killed_worker_is_told_and_replaced(tmp_path: Path) -> None:
                 await workers.call("runs")
             return json.loads(await workers.call("runs"))
 
-    assert run(ask())["runs"] == []
+    assert run_async(ask())["runs"] == []
 
 
 async def beat(gaps: list[float]) -> None:
@@ -144,7 +135,7 @@ def test_the_event_loop_beats_while_large_notebooks_go_to_a_worker(tmp_path: Pat
             heart.cancel()
         return gaps, json.loads(answer)
 
-    gaps, answer = run(ask())
+    gaps, answer = run_async(ask())
     assert len([cell for cell in answer["files"][0]["cells"] if cell["change"] == "modified"]) == 1
     assert max(gaps) < 0.05
 
@@ -161,6 +152,6 @@ def test_the_event_loop_beats_while_ten_heavy_diffs_run(tmp_path: Path) -> None:
             heart.cancel()
         return gaps, answers
 
-    gaps, answers = run(ask())
+    gaps, answers = run_async(ask())
     assert all(json.loads(answer)["files"] for answer in answers)
     assert max(gaps) < 0.1
