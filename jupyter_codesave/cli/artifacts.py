@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .output import add_json, bytes_text, moment, opened, print_json, print_table, short_digest
+from .output import (
+    add_json,
+    bytes_text,
+    moment,
+    number,
+    opened,
+    print_json,
+    print_table,
+    short_digest,
+)
 
 
 def add(commands: Any) -> None:
@@ -86,4 +95,4 @@ def download(arguments: argparse.Namespace) -> None:
     with opened() as ingest:
         code = ingest.code(arguments.ref)
         paths = write_files(code, Path(arguments.dir), overwrite=arguments.overwrite)
-    print(f"{len(paths)} files written to {arguments.dir}")
+    print(f"{number(len(paths), 'files')} written to {arguments.dir}")

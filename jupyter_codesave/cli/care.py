@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .output import add_json, bytes_text, complain, opened, print_json, progress
+from .output import add_json, bytes_text, complain, number, opened, print_json, progress
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -48,12 +48,18 @@ def add(commands: Any) -> None:
     command.set_defaults(command=purge)
 
     command = commands.add_parser(
-        "copy", help="copy runs to or from a folder, a .zip or a team's store"
+        "copy",
+        help="copy runs to or from a folder, a .zip or a team's store",
+        description="PLACE is a folder (a store is kept in it), a FILE.zip, or a team's store as "
+        "DATABASE_URL,ARTIFACT_URL (postgresql+psycopg://…,s3://…). The runs stay where they are; "
+        "copying again copies only what is new.",
     )
-    command.add_argument("run", metavar="RUN", nargs="*")
+    command.add_argument("run", metavar="RUN", nargs="*", help="what to copy; none: all runs")
     place = command.add_mutually_exclusive_group(required=True)
-    place.add_argument("--to", metavar="PLACE")
-    place.add_argument("--from", metavar="PLACE", dest="source")
+    place.add_argument("--to", metavar="PLACE", help="where to copy runs of the own store to")
+    place.add_argument(
+        "--from", metavar="PLACE", dest="source", help="what to copy into the own store"
+    )
     command.set_defaults(command=copy)
 
 
@@ -64,7 +70,7 @@ def ingest(_: argparse.Namespace) -> None:
         if (tending := ingest_.tend()) is not None:
             tending.join()
     runs = {change.run.id for change in changes}
-    print(f"{len(runs)} runs brought up to date")
+    print(f"{number(len(runs), 'runs')} brought up to date")
 
 
 def verify(arguments: argparse.Namespace) -> int:
@@ -79,7 +85,7 @@ def verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(found)
     else:
-        print(f"{found['blobs']} blobs, {found['versions']} versions, {found['journals']} journals")
+        print(", ".join(number(found[name], name) for name in ("blobs", "versions", "journals")))
         for kind in ("repaired", "damaged", "missing"):
             for name in found[kind]:
                 print(f"{kind}: {name}")
@@ -92,7 +98,7 @@ def rebuild(_: argparse.Namespace) -> None:
     """Rebuild the catalog."""
     with opened(ingest_first=False) as ingest_:
         found = ingest_.store.rebuild(progress=progress("rebuilding"))
-    print(", ".join(f"{count} {name}" for name, count in found.items()))
+    print(", ".join(number(count, name) for name, count in found.items()))
 
 
 def gc(arguments: argparse.Namespace) -> None:
@@ -100,7 +106,7 @@ def gc(arguments: argparse.Namespace) -> None:
     with opened() as ingest_:
         _ask_for_shared(ingest_.store, arguments)
         found = ingest_.store.gc()
-    removed = [f"{count} {name}" for name, count in found.items() if count]
+    removed = [number(count, name) for name, count in found.items() if count]
     print(f"removed: {', '.join(removed)}" if removed else "there was nothing to remove")
 
 
@@ -122,8 +128,10 @@ def purge(arguments: argparse.Namespace) -> None:
             all=arguments.all,
         )
         freed = before - ingest_.store.size()
-    print(f"{found.get('runs', 0)} runs purged, {bytes_text(max(freed, 0))} freed")
-    if found["waiting"]:
+    print(f"{number(found['runs'], 'runs')} purged, {bytes_text(max(freed, 0))} freed")
+    if found["waiting"] == 1:
+        print("1 journal goes when its session ends")
+    elif found["waiting"]:
         print(f"{found['waiting']} journals go when their sessions end")
 
 
@@ -153,4 +161,4 @@ def copy(arguments: argparse.Namespace) -> None:
             found = ingest_.store.copy_from(
                 arguments.source, arguments.run, progress=progress("copying")
             )
-    print(", ".join(f"{count} {name}" for name, count in found.items()))
+    print(", ".join(number(count, name) for name, count in found.items()))

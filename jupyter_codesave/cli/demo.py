@@ -67,7 +67,8 @@ def demo(_: argparse.Namespace) -> None:
         "and click [bold]Code history[/bold] in the left sidebar; ctrl-click two runs and "
         "[bold]Compare[/bold].\n"
         f"Again in this terminal: jupyter codesave diff {base.id} {head.id}\n"
-        f"To remove it all: jupyter codesave purge --project {PROJECT}",
+        f"To remove it all: jupyter codesave purge --project {PROJECT}\n"
+        f"and delete the folder {_quoted(folder)}",
         soft_wrap=True,
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.repository import Repository
 from ..errors import CodeSaveError, NotFoundError
-from .output import add_json, console, moment, opened, print_json, print_table
+from .output import add_json, console, moment, number, opened, print_json, print_table
 
 if TYPE_CHECKING:
     from ..diff.trees import Side
@@ -56,7 +56,12 @@ def add(commands: Any) -> None:
     add_json(command)
     command.set_defaults(command=diff)
 
-    command = commands.add_parser("search", help="find a text in all executed sources")
+    command = commands.add_parser(
+        "search",
+        help="find a text in all executed sources and printed outputs",
+        description="Finds a text in all executed sources and printed outputs, newest first; upper "
+        "and lower case and blanks around operators are not told apart.",
+    )
     command.add_argument("text", metavar="TEXT")
     command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
     add_json(command)
@@ -153,10 +158,11 @@ def references(base: str | None, head: str | None) -> tuple[str, str]:
 
 
 def search(arguments: argparse.Namespace) -> None:
-    """Find a text in executed sources."""
+    """Find a text in executed sources and in what they printed."""
+    limit = max(arguments.limit, 1)
     with opened() as ingest:
-        hits = ingest.store.newest_hits(arguments.text, max(arguments.limit, 1))
-    rows: list[dict[str, Any]] = [hit.summary() for hit in hits]
+        hits = ingest.store.newest_hits(arguments.text, limit + 1)
+    rows: list[dict[str, Any]] = [hit.summary() for hit in hits[:limit]]
     if arguments.json:
         print_json(rows)
         return
@@ -167,9 +173,21 @@ def search(arguments: argparse.Namespace) -> None:
             for r in rows
         ),
     )
+    if len(hits) > limit:
+        print(
+            f"There are more than the newest {number(limit, 'executions')}: "
+            f"`--limit {10 * limit}` lists more.",
+            file=sys.stderr,
+        )
 
 
 def _line(source: str, text: str) -> str:
-    """Give the line in which the text stands, else the first."""
-    lines = source.splitlines() or [""]
-    return next((line for line in lines if text.lower() in line.lower()), lines[0]).strip()
+    """Give the line in which the text stands, else the first, which printed it."""
+    from ..catalog.search import fold
+
+    lines = source.strip().splitlines() or [""]
+    wanted = fold(text.strip())
+    if wanted not in fold(source):
+        return f"{lines[0].strip()}  (in its output)"
+    begin = wanted.splitlines()[0]
+    return next((line for line in lines if begin in fold(line)), lines[0]).strip()

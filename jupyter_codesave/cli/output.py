@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_WHOLE = ("RUN", "SOURCE", "PATH")  # columns that are not cut where a terminal is narrow
+_FOLDED = ("SOURCE", "PATH")  # columns that go on in the next line of a narrow terminal
+# Those that give way, the first first; all others (ids, states, versions) are always whole.
+_GIVE_WAY = (("SOURCE", "PATH"), ("ARTIFACT",), ("NAME", "PROJECT"), ("ALIASES",))
+_LEAST = {"SOURCE": 20, "PATH": 20}  # the least of others is 8
+_GAP = "  "
 
 
 @contextmanager
@@ -92,19 +97,60 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         for row in [list(columns), *listed]:
             print("\t".join(row))
         return
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column,
-            overflow="fold" if column in _WHOLE else "ellipsis",
-            no_wrap=column not in _WHOLE,
-        )
-    for row in listed:
-        table.add_row(*(Text(cell) for cell in row))
-    console().print(table)
+    out = console()
+    widths = _widths(columns, listed, out.width)
+    if widths is None:  # too narrow for a table
+        for row in listed:
+            print_facts(zip(columns, row, strict=True))
+            print()
+        return
+    for n, row in enumerate([list(columns), *listed]):
+        style = "" if n else "bold"
+        for line in _lines(columns, row, widths):
+            out.print(Text(line, style=style), soft_wrap=True)
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], room: int
+) -> tuple[int, ...] | None:
+    """Give the widths with which a table fits; None if it does not."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    least = {n: _LEAST.get(column, 8) for n, column in enumerate(columns)}
+    over = sum(widths) + len(_GAP) * (len(columns) - 1) - room
+    for group in _GIVE_WAY:
+        members = [n for n, column in enumerate(columns) if column in group]
+        while over > 0 and any(widths[n] > least[n] for n in members):
+            widest = max(members, key=lambda n: widths[n] - least[n])
+            widths[widest] -= 1
+            over -= 1
+    return None if over > 0 else tuple(widths)
+
+
+def _lines(columns: Sequence[str], row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """Give the lines of one row: what is folded may need more than one."""
+    from rich.cells import chop_cells, set_cell_size
+
+    cells = [
+        chop_cells(cell, width) or [""] if column in _FOLDED else [_shortened(cell, width)]
+        for column, cell, width in zip(columns, row, widths, strict=True)
+    ]
+    for parts in zip_longest(*cells, fillvalue=""):
+        yield _GAP.join(map(set_cell_size, parts, widths)).rstrip()
+
+
+def _shortened(text: str, width: int) -> str:
+    """Cut the middle out of a text wider than a terminal's columns, where names differ least."""
+    from rich.cells import cell_len, chop_cells
+
+    if cell_len(text) <= width:
+        return text
+    after = (width - 1) // 2
+    beginning = chop_cells(text, width - 1 - after)[0]
+    return f"{beginning}…{chop_cells(text[::-1], after)[0][::-1]}"
 
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
@@ -119,6 +165,11 @@ def moment(iso: str | None) -> str:
     if not iso:
         return "-"
     return f"{parsed(iso).astimezone():%Y-%m-%d %H:%M}"
+
+
+def number(count: int, things: str) -> str:
+    """Give a number of things in words: `1 run`, `2 runs`, of the plural."""
+    return f"{count} {things[:-1] if count == 1 and things.endswith('s') else things}"
 
 
 def bytes_text(size: float) -> str:

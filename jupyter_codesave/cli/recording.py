@@ -13,7 +13,7 @@ from ..control import changed_control
 from ..errors import CodeSaveError, UsageError
 from ..journal.events import SUFFIX
 from ..settings import data_dir, decision, resolve
-from .output import add_json, bytes_text, opened, print_facts, print_json
+from .output import add_json, bytes_text, number, opened, print_facts, print_json
 
 STARTUP = "50-jupyter_codesave.py"
 
@@ -77,7 +77,7 @@ def status(arguments: argparse.Namespace) -> None:
             ("folder", found["dir"]),
             ("size", _size(found["size"], found["budget"])),
             ("retention", _retention(found["retention_days"])),
-            ("waiting", f"{found['waiting']} journals"),
+            ("waiting", number(found["waiting"], "journals")),
         ]
     )
     for note in found["notes"]:
@@ -90,9 +90,14 @@ def status(arguments: argparse.Namespace) -> None:
                 by += f"; `jupyter codesave setup --kernel {session['kernel']}` tells how to "
                 by += "record in the kernel itself"
         print(f"  {session['state']}: {session['notebook'] or session['session']} ({by})")
+    zero = {
+        "budget": "no limit" if found["shared"] else "a tenth of the disk, at most 10 GB",
+        "retention_days": _retention(0),
+    }
     for name, setting in found["settings"].items():
         locked = ", locked" if setting["locked"] else ""
-        print(f"  {name} = {json.dumps(setting['value'])}  ({setting['source']}{locked})")
+        meaning = f": {zero[name]}" if name in zero and not setting["value"] else ""
+        print(f"  {name} = {json.dumps(setting['value'])}{meaning}  ({setting['source']}{locked})")
 
 
 def _size(size: int, budget: int | None) -> str:

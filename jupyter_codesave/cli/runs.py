@@ -13,6 +13,7 @@ from .output import (
     bytes_text,
     harmless,
     moment,
+    number,
     opened,
     print_facts,
     print_json,
@@ -38,7 +39,7 @@ def add(commands: Any) -> None:
 
     command = commands.add_parser("notebook", help="print or write a run's session notebook")
     command.add_argument("run", metavar="RUN")
-    command.add_argument("-o", "--output", metavar="FILE", help="write it to FILE")
+    command.add_argument("-o", "--output", metavar="FILE", help="write it to FILE (-: print it)")
     command.set_defaults(command=notebook)
 
     command = commands.add_parser("delete", help="delete a run, until it is restored or purged")
@@ -97,6 +98,12 @@ def runs(arguments: argparse.Namespace) -> None:
             for run in page.items
         ),
     )
+    if page.next:
+        print(
+            f"There are more than the newest {number(len(page.items), 'runs')}: "
+            f"`--limit {10 * len(page.items)}` lists more, --project and --notebook choose.",
+            file=sys.stderr,
+        )
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -149,7 +156,7 @@ def notebook(arguments: argparse.Namespace) -> None:
     """Print or write a run's session notebook."""
     with opened() as ingest:
         data = ingest.session_notebook(find_run(ingest, arguments.run))
-    if arguments.output is None:
+    if arguments.output in (None, "-"):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from .shown import (
     source_lines,
 )
 
+_PATCH = "diff.patch"  # of what was not committed: a diff of it is a patch of a patch
 _SIGNS = {"added": "+", "removed": "-", "modified": "~", "moved": ">", "renamed": ">"}
 _STYLES = {
     "added": "green",
@@ -40,6 +42,7 @@ def print_comparison(
 ) -> None:
     """Print what `compare(..., notebooks="full")` gave; `stat` prints only a table of counts.
 
+    Of `diff.patch` the lines are counted, and printed only where no other file is compared.
     Without the notebooks in it only counts are printed for notebooks.
     """
     for side, style in (("base", "red"), ("head", "green")):
@@ -56,7 +59,10 @@ def print_comparison(
         console.print(_statistics(files))
     else:
         for file in files:
-            _print_file(file, console, sources_only)
+            if file["path"] == _PATCH and file["kind"] == "text" and len(comparison["files"]) > 1:
+                _print_patch(file, comparison, console)
+            else:
+                _print_file(file, console, sources_only)
     if comparison.get("truncated"):
         console.print(Text("Too large to compare finely: parts are shown coarser.", style="bold"))
 
@@ -111,6 +117,21 @@ def _print_file(file: Json, console: Console, sources_only: bool) -> None:
         _print_unified(file["diff"], console)
     else:
         console.print(Text(f"binary, {_sizes(file)}", style="dim"))
+
+
+def _print_patch(file: Json, comparison: Json, console: Console) -> None:
+    """Say in one line how much of the patch differs, and how to see it."""
+    sides = [clean(str(comparison[side]["ref"])) for side in ("base", "head")]
+    counts = file["counts"]
+    line = Text(f"{_named(file)}  ", style="bold")
+    line.append(file["status"], style=_STYLES[file["status"]])
+    line.append(
+        f"  lines: {counts['added']} added, {counts['removed']} removed; "
+        f"jupyter codesave diff {shlex.join([*sides, file['path']])} shows them",
+        style="not bold",
+    )
+    console.print()
+    console.print(line, soft_wrap=True)
 
 
 def _print_cells(file: Json, console: Console, sources_only: bool) -> None:

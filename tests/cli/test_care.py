@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 from pathlib import Path
@@ -12,30 +11,8 @@ import pytest
 
 from jupyter_codesave.model.artifact import SESSION_NOTEBOOK
 from tests.blobs import servers
+from tests.cli.recorded import record
 from tests.conftest import Home, isolated
-from tests.journal.records import execute_input, idle, message, run, session, stream, write
-
-END = ("session-end", {"ended_by": "shutdown", "exit_code": 0})
-
-
-def record(home: Home, number: int, notebook: str = "/home/ann/train.ipynb") -> str:
-    """Leave the journal of a session, as a kernel does; give its run."""
-    run_id, name = f"run{number}", f"session{number}"
-    picture = base64.b64encode(secrets.token_bytes(4000)).decode()
-    shown = {"data": {"image/png": picture}, "metadata": {}, "transient": {}}
-    items = [
-        session(name),
-        ("run", {**run(run_id)[1], "notebook": notebook, "config": {"lr": number}}),
-        execute_input(f"lr = 3e-{number}", 1, f"{name}a"),
-        stream("accuracy 0.9\n", key=f"{name}a"),
-        idle(f"{name}a"),
-        execute_input("plot()", 2, f"{name}b"),
-        message("display_data", shown, f"{name}b"),
-        idle(f"{name}b"),
-        END,
-    ]
-    write(home.data / "journal" / f"{name}.journal", items)
-    return run_id
 
 
 @pytest.fixture
@@ -78,6 +55,7 @@ def test_status_says_what_the_store_may_take_and_for_how_long(home: Home) -> Non
     said = home.command("status").stdout
     assert "then the oldest outputs go" in said
     assert "nothing goes by age" in said
+    assert "budget = 0: a tenth of the disk, at most 10 GB  (" in said
     home.environment |= {"CODESAVE_RETENTION_DAYS": "30", "CODESAVE_BUDGET": "100"}
     said = home.command("status").stdout
     assert "of 100 bytes" in said
@@ -99,6 +77,7 @@ def test_a_shared_store_says_so_and_is_cleared_only_when_its_administrator_says_
     said = home.command("status").stdout
     assert "one trust domain" in said
     assert "no limit" in said
+    assert "budget = 0: no limit  (" in said
     for command in (["gc"], ["purge", "run0"], ["purge", "--all"]):
         assert "say --shared" in home.command(*command, check=2).stderr
     assert [each["id"] for each in home.json("runs")] == ["run0"]

@@ -26,6 +26,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Home:
     done = home.command("demo")
     assert "learning_rate = 0.5" in done.stdout
     assert "jupyter lab" in done.stdout
+    assert f"and delete the folder {home.data / 'demo'}\n" in done.stdout
     return home
 
 

@@ -171,6 +171,27 @@ def test_texts_and_binaries_are_printed_too() -> None:
     assert "binary, 10 B → 12 kB" in text
 
 
+def test_a_patch_of_a_patch_is_one_line_that_tells_how_to_see_it() -> None:
+    cells = json.dumps(notebook([code_cell("a")])).encode()
+    patches = ["".join(f"+{name}{n}\n" for n in range(20)).encode() for name in "xyz"]
+    base = Side("@2", Files({"n.ipynb": cells, "diff.patch": b"+same\n" + patches[0]}))
+    head = Side("run two", Files({"n.ipynb": cells, "diff.patch": b"+same\n" + patches[1][:-5]}))
+
+    def told(path: str | None = None) -> str:
+        console = Console(file=io.StringIO(), width=100)
+        print_comparison(compare(base, head, path=path, notebooks="full"), console)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    (line,) = (line for line in told().splitlines() if "patch" in line)
+    assert line == (
+        "diff.patch  modified  lines: 19 added, 20 removed; "
+        "jupyter codesave diff @2 'run two' diff.patch shows them"
+    )
+    assert "x1" not in told()
+    assert "- +x1\n" in told("diff.patch")
+
+
 @pytest.mark.parametrize(
     ("size", "words"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345, "12 kB"), (999_999, "1.0 MB")],
