@@ -431,6 +431,32 @@ def test_images_are_compared_beside_each_other_and_by_swipe(lab: Lab, page: Any)
     assert page.problems == []
 
 
+def test_a_table_that_is_wide_and_long_is_scrolled_where_it_is_seen(lab: Lab, page: Any) -> None:
+    row = "<tr>" + "<td>a_value</td>" * 40 + "<td>last</td></tr>"
+    folder = lab.root / "tables"
+    folder.mkdir()
+    for name in ("before", "after"):
+        html = f"<table><tbody><tr><td>{name}</td></tr>{row * 60}</tbody></table>"
+        table = new_output("display_data", {"text/html": html, "text/plain": name})
+        cell = new_code_cell("frame", id="frame", outputs=[table], execution_count=1)
+        nbformat.write(new_notebook(cells=[cell]), folder / f"{name}.ipynb")
+    sides = {"base": "./tables/before.ipynb", "head": "./tables/after.ipynb"}
+    comparer = compare(page, lab, sides)
+    output = comparer.locator(".codesave-Pair .codesave-Output").first
+    output.get_by_text("last").first.wait_for()
+    output.hover()
+    page.mouse.wheel(10_000, 0)
+    page.wait_for_function(
+        """node => {
+            const last = [...node.querySelectorAll('td')].at(-1).getBoundingClientRect();
+            return node.scrollLeft > 0 && last.right <= node.getBoundingClientRect().right;
+        }""",
+        arg=output.element_handle(),
+    )
+    assert output.evaluate("node => node.clientHeight < node.scrollHeight")
+    assert page.problems == []
+
+
 def test_a_long_comparison_is_cancelled_and_begun_again(
     lab: Lab, page: Any, two_runs: dict[str, Any]
 ) -> None:
