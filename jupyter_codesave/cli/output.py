@@ -132,10 +132,10 @@ def _widths(
 
 def _lines(columns: Sequence[str], row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """Give the lines of one row: what is folded may need more than one."""
-    from rich.cells import chop_cells, set_cell_size
+    from rich.cells import set_cell_size
 
     cells = [
-        chop_cells(cell, width) or [""] if column in _FOLDED else [_shortened(cell, width)]
+        _folded(cell, width) if column in _FOLDED else [_shortened(cell, width)]
         for column, cell, width in zip(columns, row, widths, strict=True)
     ]
     for parts in zip_longest(*cells, fillvalue=""):
@@ -144,13 +144,28 @@ def _lines(columns: Sequence[str], row: Sequence[str], widths: Sequence[int]) ->
 
 def _shortened(text: str, width: int) -> str:
     """Cut the middle out of a text wider than a terminal's columns, where names differ least."""
-    from rich.cells import cell_len, chop_cells
+    from rich.cells import cell_len
 
     if cell_len(text) <= width:
         return text
     after = (width - 1) // 2
-    beginning = chop_cells(text, width - 1 - after)[0]
-    return f"{beginning}…{chop_cells(text[::-1], after)[0][::-1]}"
+    beginning, ending = _folded(text, width - 1 - after)[0], _folded(text[::-1], after)[0][::-1]
+    return f"{beginning}…{ending}"
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Give a text in parts no wider than a terminal's columns; at least one part."""
+    from rich.cells import cell_len
+
+    parts, room = [""], width
+    for character in text:  # rich's own chop_cells turned texts round in its early releases
+        size = cell_len(character)
+        if size > room:
+            parts.append("")
+            room = width
+        parts[-1] += character
+        room -= size
+    return parts
 
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from fcntl import ioctl
 
 import pytest
 
+from jupyter_codesave.cli import output
 from jupyter_codesave.cli.output import number
 from tests.cli.recorded import record
 from tests.conftest import Home
@@ -88,6 +89,19 @@ def test_a_long_line_of_source_goes_on_below_where_it_began(home: Home) -> None:
     assert max(map(len, listed)) == 80
     start = listed[1].index("plot(")
     assert "".join(part[start:].ljust(80 - start) for part in listed[1:]).rstrip() == line
+
+
+def test_wide_characters_are_cut_and_folded_by_the_columns_they_take(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "49")
+    name = "source-日本語日本語日本語.ipynb:v1"
+    output.print_table(("RUN", "ARTIFACT", "SOURCE"), [("run12345", name, "数" * 12)])
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "run12345  source-…ipynb:v1   数数数数数数数数数数",
+        " " * 29 + "数数",
+    ]
 
 
 def test_more_runs_and_hits_than_are_listed_are_told_of(home: Home) -> None:
