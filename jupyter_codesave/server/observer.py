@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.reader import session_event
 from ..journal.writer import LARGE
+from ..model.moment import parsed
 from .observed import Observed
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class _Kernel:
             if kind != "execute_input":
                 return True
             key = str(parent.get("msg_id"))
-            if self._decides_itself() or await asyncio.to_thread(self._has_recorded, key):
+            if self._decides_itself(header) or await asyncio.to_thread(self._has_recorded, key):
                 return False
             self._observed = Observed(
                 self._codesave, self._kernel_id, self._manager, await self._path()
@@ -193,15 +194,22 @@ class _Kernel:
             await asyncio.to_thread(observed.take, header, parent, content, frames)
         else:  # a few µs
             observed.take(header, parent, content, frames)
-        if kind == "status" and content.get("execution_state") == "idle" and self._decides_itself():
+        is_idle = kind == "status" and content.get("execution_state") == "idle"
+        if is_idle and self._decides_itself(header):
             self._observed = None
             await asyncio.to_thread(observed.leave, self._has_recorded)
             return False
         return True
 
-    def _decides_itself(self) -> bool:
-        """Tell whether the kernel has this package loaded."""
-        return (self._codesave.folder / KERNELS / self._kernel_id).exists()
+    def _decides_itself(self, header: Mapping[str, Any]) -> bool:
+        """Tell whether the kernel had this package loaded when it said this: we may be behind."""
+        try:
+            loaded = (self._codesave.folder / KERNELS / self._kernel_id).stat().st_mtime
+            return parsed(str(header.get("date"))).timestamp() >= loaded
+        except OSError:
+            return False
+        except ValueError:
+            return True
 
     def _has_recorded(self, key: str) -> bool:
         """Tell whether this very execution is in a journal of the kernel's own."""
