@@ -52,11 +52,15 @@ def start(lab: Lab, kernel: str, notebook: str) -> tuple[str, Any]:
 
 
 def is_ready(client: Any) -> bool:
-    """Ask until both channels answer; wait_for_ready takes a busy machine for a dead kernel."""
-    client.kernel_info()
+    """Ask until both channels answer; wait_for_ready takes a busy machine for a dead kernel.
+
+    What a killed process said before does not count: its successor's iopub may not be heard yet.
+    """
+    asked = client.kernel_info()
     try:
-        client.get_iopub_msg(timeout=1)
-        client.get_shell_msg(timeout=1)
+        for receive in (client.get_iopub_msg, client.get_shell_msg):
+            while receive(timeout=1)["parent_header"].get("msg_id") != asked:
+                pass
     except Empty:
         return False
     return True
