@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,9 @@ def note_rename(folder: Path, old: str, new: str) -> None:
         control["renames"] = renames[-_RENAMES:]
 
 
-def renamed(folder: Path, path: str, since: float) -> str:
+def renamed(control: Mapping[str, Any], path: str, since: float) -> str:
     """Give what `path` is called now, if it was renamed after `since` (seconds of the epoch)."""
-    for rename in read_control(folder).get("renames") or []:
+    for rename in control.get("renames") or []:
         if isinstance(rename, dict) and rename.get("at", 0) >= since and "new" in rename:
             old = str(rename.get("old"))
             if path == old:

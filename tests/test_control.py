@@ -59,6 +59,7 @@ def test_a_damaged_one_says_off_until_somebody_says_otherwise(tmp_path: Path, da
 def test_a_renamed_notebook_is_found_by_its_new_name(tmp_path: Path) -> None:
     note_rename(tmp_path, "/w/a.ipynb", "/w/b.ipynb")
     note_rename(tmp_path, "/w", "/moved")
-    assert renamed(tmp_path, "/w/a.ipynb", since=0) == "/moved/b.ipynb"
-    assert renamed(tmp_path, "/w/a.ipynb", since=4e9) == "/w/a.ipynb"
-    assert renamed(tmp_path, "/other/a.ipynb", since=0) == "/other/a.ipynb"
+    control = read_control(tmp_path)
+    assert renamed(control, "/w/a.ipynb", since=0) == "/moved/b.ipynb"
+    assert renamed(control, "/w/a.ipynb", since=4e9) == "/w/a.ipynb"
+    assert renamed(control, "/other/a.ipynb", since=0) == "/other/a.ipynb"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, BinaryIO
 
-from ..control import CONTROL_FILE, renamed
+from ..control import CONTROL_FILE, read_control, renamed
 from ..errors import CodeSaveError
 from ..settings import Setting, data_dir, decision, resolve
 from .session import process_started
@@ -57,7 +57,7 @@ class Switch:
             return
         self._seen = seen
         if notebook and control:
-            notebook = renamed(self.folder, notebook, self._since)
+            notebook = renamed(read_control(self.folder), notebook, self._since)
         try:
             self.settings = resolve(
                 explicit=self.explicit, cwd=self._cwd, notebook=notebook, program=self._program

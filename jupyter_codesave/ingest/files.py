@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..journal.notebook import Fold, FoldedRun
 from ..model.digest import digest_stream, is_digest
 from ..model.manifest import FILE, MODES, Entry, check_path
-from ..model.moment import parsed
+from ..model.moment import seconds
 from ..store import Store
 from .filter import blank_skipped, keep
 
@@ -101,7 +101,7 @@ def notebook_copy(
         return None
     except OSError:
         return None
-    if ended is not None and saved_at > timestamp(ended) + _LATE:
+    if ended is not None and saved_at > seconds(ended) + _LATE:
         folded.missing[name] = "changed after the run"
         return None
     copy = blank_skipped(
@@ -137,11 +137,6 @@ def reread(store: Store, source: str, digest: str) -> bool:
         return store.put_file(source)[0] == digest
     except OSError:
         return False
-
-
-def timestamp(iso: str) -> float:
-    """Give a stored time in seconds of the epoch."""
-    return parsed(iso).timestamp()
 
 
 def _left_behind(folded: FoldedRun) -> Iterator[tuple[str, Path]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
-from ..control import renamed
+from ..control import read_control, renamed
 from ..errors import CodeSaveError, NotFoundError
 from ..journal import events
 from ..journal.erase import erase
@@ -28,7 +28,7 @@ from ..journal.reader import read
 from ..journal.tail import read_tail
 from ..model.artifact import CODE, SESSION_NOTEBOOK, is_name
 from ..model.manifest import FILE, Entry, Manifest
-from ..model.moment import spelled_ns
+from ..model.moment import seconds, spelled_ns
 from ..model.run import EndedBy, Run, State
 from ..store import JournalState, Store
 from ..store.streams import incoming
@@ -40,7 +40,6 @@ from .files import (
     requirements_of,
     reread,
     take_watched,
-    timestamp,
 )
 from .filter import keep
 from .liveness import is_alive
@@ -234,7 +233,7 @@ class SessionIngest:
 
     def _standing(self, folded: FoldedRun) -> Standing:
         """Ask the store what another process, or an earlier one, wrote of a run."""
-        standing = Standing(True, versioned=timestamp(folded.started))
+        standing = Standing(True, versioned=seconds(folded.started))
         state = self.store.journal_state(self.path.stem)
         with contextlib.suppress(NotFoundError):
             run = self.store.run(folded.id)
@@ -351,22 +350,22 @@ class SessionIngest:
         notebook = folded.fields.get("notebook")
         if not notebook:
             return None
-        return renamed(self.store.folder, notebook, timestamp(folded.started))
+        return renamed(read_control(self.store.folder), notebook, seconds(folded.started))
 
     def _ending(self, folded: FoldedRun) -> tuple[State, EndedBy | None, str | None, str | None]:
-        end, time = folded.end, folded.ended
+        end, ended = folded.end, folded.ended
         if end is None:
             if not self.over:
                 return "running", None, None, None
             end = self.fold.session_end
-            time = end["time"] if end else spelled_ns(self.fold.last_ns)
+            ended = end["time"] if end else spelled_ns(self.fold.last_ns)
         if end is None and (asked := folded.fields.get("ending")):
-            return "finished", asked, time, None  # killed, because it was busy
+            return "finished", asked, ended, None  # killed, because it was busy
         if end is None:
-            return "crashed", "killed", time, "the process ended without a word"
+            return "crashed", "killed", ended, "the process ended without a word"
         ended_by: EndedBy = end.get("ended_by") or "unknown"
         crashed = ended_by in ("error", "killed") or bool(end.get("exit_code"))
-        return "crashed" if crashed else "finished", ended_by, time, end.get("error")
+        return "crashed" if crashed else "finished", ended_by, ended, end.get("error")
 
     def _due(self, folded: FoldedRun, standing: Standing) -> bool:
         """Tell whether a running run has gone on long enough for another version."""

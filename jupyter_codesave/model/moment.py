@@ -21,6 +21,11 @@ def parsed(iso: str) -> datetime:
     return datetime.fromisoformat(iso.replace("Z", "+00:00"))
 
 
+def seconds(iso: str) -> float:
+    """Give a stored moment in seconds of the epoch; ValueError when it is none."""
+    return parsed(iso).timestamp()
+
+
 def days_ago(days: int) -> str:
     """Give a moment that stored ones can be compared with as text."""
     moment = datetime.now(timezone.utc) - timedelta(days=days)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._version import __version__
 from ..capture.session import boot_id, process_started, user_name
 from ..capture.skip import is_skipped
-from ..control import renamed
+from ..control import read_control, renamed
 from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.writer import Writer
@@ -141,7 +141,7 @@ class Observed:
         """Give what is recorded of the next execution, and who decided it."""
         notebook, folder = self._notebook, self._codesave.root or None
         if notebook is not None:
-            notebook = renamed(self._codesave.folder, notebook, self._began)
+            notebook = renamed(read_control(self._codesave.folder), notebook, self._began)
             folder = os.path.dirname(notebook)  # where the kernel was started
         try:
             settings = resolve(cwd=folder, notebook=notebook)

@@ -18,7 +18,7 @@ from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.reader import session_event
 from ..journal.writer import LARGE
-from ..model.moment import parsed
+from ..model.moment import seconds
 from .observed import Observed
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class _Kernel:
         """Tell whether the kernel had this package loaded when it said this: we may be behind."""
         try:
             loaded = (self._codesave.folder / KERNELS / self._kernel_id).stat().st_mtime
-            return parsed(str(header.get("date"))).timestamp() >= loaded
+            return seconds(str(header.get("date"))) >= loaded
         except OSError:
             return False
         except ValueError:

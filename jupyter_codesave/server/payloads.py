@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..control import renamed
+from ..control import read_control, renamed
 from ..diff.normalize import normalize
 from ..diff.notebooks import Options, whole_cells
 from ..diff.trees import Files, Side, compare
@@ -17,7 +17,7 @@ from ..errors import CodeSaveError, NotFoundError, UsageError
 from ..ingest import Code, Ingest
 from ..ingest.series import series_path
 from ..journal.events import SUFFIX
-from ..model.moment import parsed
+from ..model.moment import seconds
 from ..model.reference import PathReference, parse_reference
 from ..model.run import Run
 from ..settings import data_dir, resolve
@@ -98,18 +98,20 @@ class Payloads:
             limit=limit,
             cursor=cursor,
         )
-        return {"runs": [self._summary(run) for run in page.items], "next": page.next}
+        control = read_control(self.store.folder)
+        return {"runs": [self._summary(run, control) for run in page.items], "next": page.next}
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Give one run whole."""
         run = self.store.run(run_id)
-        return {**self.ingest_.details(run), "notebook": self._notebook(run)}
+        notebook = self._notebook(run, read_control(self.store.folder))
+        return {**self.ingest_.details(run), "notebook": notebook}
 
     def update_run(self, run_id: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Change a run's name, tags or notes."""
-        known = {"name": str, "tags": list, "notes": (str, type(None))}
+        known: dict[str, Any] = {"name": str, "tags": list, "notes": (str, type(None))}
         for key, value in changes.items():
-            if key not in known or not isinstance(value, known[key]):  # type: ignore[arg-type]
+            if key not in known or not isinstance(value, known[key]):
                 raise UsageError(f"a run's {key} cannot be {value!r}; name, tags and notes change")
         if not all(isinstance(tag, str) for tag in changes.get("tags", ())):
             raise UsageError("tags are a list of strings")
@@ -282,15 +284,16 @@ class Payloads:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
-    def _summary(self, run: Run) -> dict[str, Any]:
-        return {**run.summary(), "notebook": self._notebook(run)}
+    def _summary(self, run: Run, control: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if control is None:
+            control = read_control(self.store.folder)
+        return {**run.summary(), "notebook": self._notebook(run, control)}
 
-    def _notebook(self, run: Run) -> str | None:
+    def _notebook(self, run: Run, control: Mapping[str, Any]) -> str | None:
         """Give the contents path of a run's notebook by its present name."""
         if run.notebook is None:
             return None
-        named = renamed(self.store.folder, run.notebook, parsed(run.started).timestamp())
-        return self._contents_path(named)
+        return self._contents_path(renamed(control, run.notebook, seconds(run.started)))
 
     def _contents_path(self, path: str | None) -> str | None:
         """Map an absolute path to a contents path where it lies below the server's root."""

@@ -17,7 +17,7 @@ from ..journal.notebook import Fold, dump_notebook
 from ..journal.reader import Lost, Record, read
 from ..model.artifact import SESSION_NOTEBOOK
 from ..model.digest import digest_of
-from ..model.moment import parsed
+from ..model.moment import seconds
 from .streams import incoming
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _folded(path: Path, run_id: str, digest: str, created: str | None) -> bytes 
     """Fold a journal up to its end, or to a record shortly before `created`."""
     until = None
     if created is not None:
-        until = int(parsed(created).timestamp() * 1e9)
+        until = int(seconds(created) * 1e9)
     found = [each for each in read(path) if until is None or _time_of(each) <= until]
     # Which record was the last one read then, nobody wrote down: the newest ones are tried.
     certain = len(found) if until is None else max(len(found) - _TRIED, 0)
