@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..disk import sync_folder
 from ..errors import NotFoundError, UnavailableError
@@ -234,7 +234,8 @@ class _Incoming:
         sha, size = hashlib.sha256(), 0
         buffer = bytearray(_CHUNK)
         view = memoryview(buffer)
-        while count := source.readinto(buffer):  # type: ignore[attr-defined]
+        read: Any = source  # every file has readinto, but the type does not say so
+        while count := read.readinto(buffer):
             sha.update(view[:count])
             self.write(view[:count])
             size += count

@@ -44,7 +44,7 @@ class Config(dict[str, Any]):
         super().__delitem__(key)
         self._changed()
 
-    def __ior__(self, other: Any) -> Config:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Config:  # type: ignore[override,misc]  # dict's gives a dict
         self.update(other)
         return self
 

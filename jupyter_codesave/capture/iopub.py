@@ -173,15 +173,16 @@ class Tap:
                     each.set_thread_parent(request)
                 run()
 
-            thread.run = run_disowned  # type: ignore[method-assign]
+            thread.run = run_disowned  # type: ignore[method-assign]  # of this thread alone
             start(thread)
 
+        # Put back by `_own_threads`.
         threading.Thread.start = start_disowned  # type: ignore[assignment,method-assign]
         self._disowned = (key, start_disowned, start)
 
     def _own_threads(self) -> None:
         if self._disowned and threading.Thread.start is self._disowned[1]:
-            threading.Thread.start = self._disowned[2]  # type: ignore[method-assign]
+            threading.Thread.start = self._disowned[2]  # type: ignore[method-assign]  # its own
         self._disowned = None
 
     def _comm(self, kind: bytes, key: str, asked: bytes, frames: Frames, content: bytes) -> None:
@@ -209,7 +210,7 @@ class Tap:
     def _input_request(
         self, prompt: Any, ident: Any, parent: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        answer = self._input(prompt, ident, parent, *args, **kwargs)  # type: ignore[misc]
+        answer = self._input(prompt, ident, parent, *args, **kwargs)  # type: ignore[misc]  # set while installed
         self._recorder.guarded(self._answered, prompt, parent, answer, args, kwargs)
         return answer
 

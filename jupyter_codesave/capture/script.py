@@ -91,7 +91,7 @@ class _Script:
                 before = self.end
                 number = code if isinstance(code, int) else 1
                 self.end = {"ended_by": "exit", "exit_code": int(number)}
-                leaving.__codesave__ = _Caught(self, before)  # type: ignore[attr-defined]
+                leaving.__dict__["__codesave__"] = _Caught(self, before)
             raise
 
     def _close(self) -> None:

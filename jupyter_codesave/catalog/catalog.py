@@ -101,7 +101,8 @@ class Catalog:
         self._memory: dict[str, Any] = {}
         try:
             self.engine = _sqlite(place, wal) if isinstance(place, Path) else _postgresql(place)
-            self._fault: type[Exception] = self.engine.dialect.dbapi.Error  # type: ignore[union-attr]
+            driver: Any = self.engine.dialect.dbapi
+            self._fault: type[Exception] = driver.Error
             self._writing = self.engine.execution_options(codesave_writes=True)
             self._settle_schema()
         except DBAPIError as error:

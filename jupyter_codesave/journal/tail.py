@@ -304,8 +304,8 @@ class TailStream:
             flush()
             echo.flush()
 
-        self.write = write_both  # type: ignore[method-assign]
-        self.flush = flush_both  # type: ignore[method-assign]
+        # in this object's place of the methods: the usual way stays without a question
+        vars(self).update(write=write_both, flush=flush_both)
 
     def reconsider(self) -> None:
         """Ask again whether the present execution may be kept."""

@@ -158,7 +158,7 @@ class _Inside(io.RawIOBase):
 
 def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) -> dict[str, int]:
     """Write runs into an archive, beside what is in it already; it is replaced once it is whole."""
-    from .copy import blobs_of, each, records_for
+    from .copy import blobs_of, records_for, run_by_run
 
     counts = {"runs": 0, "blobs": 0, "unchanged": 0}
     damage: DamagedError | None = None
@@ -178,7 +178,7 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
                 with store.catalog.read() as tx:
                     found = records_for(tx, run_id)
                     found[0]["revision"] = runs.revision(tx, run_id)
-                names = [f"records/{digest_of(records.dump(one))[7:]}" for one in found]
+                names = [f"records/{digest_of(records.dump(each))[7:]}" for each in found]
                 if names[0] in there:
                     counts["unchanged"] += 1
                     return
@@ -199,7 +199,7 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
                 counts["runs"] += 1
 
             try:
-                each(progress(list(ids)), add)
+                run_by_run(progress(list(ids)), add)
             except DamagedError as error:
                 damage = error
         with part.open("rb") as whole:

@@ -164,10 +164,11 @@ class Contents:
             leaning: list[str] = []
 
             def steps() -> Iterator[envelope.Step]:
-                for step in (s for piece in cut_stream(hashing) for s in self._steps([piece])):  # type: ignore[arg-type]
-                    if not isinstance(step, bytes):
-                        leaning.append(step[1])
-                    yield step
+                for piece in cut_stream(cast(BinaryIO, hashing)):
+                    for step in self._steps([piece]):
+                        if not isinstance(step, bytes):
+                            leaning.append(step[1])
+                        yield step
 
             try:
                 envelope.write_recipe(steps(), sink)

@@ -59,7 +59,7 @@ def copy_from(
             def take(run_id: str) -> None:
                 _take(store, archive.records_of(run_id), archive.get, archive.open, counts)
 
-            each(progress(ids), take)
+            run_by_run(progress(ids), take)
             return counts
     with _opened_source(store, place) as source:
         return _copy(source, store, _choose(source, chosen), progress)
@@ -95,11 +95,11 @@ def _copy(source: Store, target: Store, ids: Iterable[str], progress: Progress) 
         open_ = partial(source.open_blob, checked=False)  # the target hashes them
         _take(target, found, source.get, open_, counts)
 
-    each(progress(list(ids)), take)
+    run_by_run(progress(list(ids)), take)
     return counts
 
 
-def each(ids: Iterable[str], work: Callable[[str], None]) -> None:
+def run_by_run(ids: Iterable[str], work: Callable[[str], None]) -> None:
     """Copy run by run; what is damaged is told once all that is whole has been copied."""
     failed: list[str] = []
     for run_id in ids:

@@ -213,8 +213,8 @@ def test_a_death_that_is_followed_by_a_restart_at_once_is_a_death() -> None:
             remove_restart_callback=lambda *_: None,
             get_connection_info=lambda: info,
         )
-        kernel = _Kernel(SimpleNamespace(), "id", manager)  # type: ignore[arg-type]
-        kernel._observed = SimpleNamespace(end=ends.append, ended_by=None)  # type: ignore[assignment]
+        kernel = _Kernel(SimpleNamespace(), "id", manager)
+        kernel._observed = SimpleNamespace(end=ends.append, ended_by=None)
         kernel._heard = asyncio.get_running_loop().time()
         death = asyncio.ensure_future(kernel.ended("killed"))  # waits for its last words
         await asyncio.sleep(0)
