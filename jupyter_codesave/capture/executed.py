@@ -24,12 +24,12 @@ def executed_notebook() -> str | None:
         words, folder = _parent()
     except Exception:  # it has ended, it is another user's, or there is no way to ask
         return None
-    if not any(os.path.basename(word).startswith(_PROGRAMS) for word in words[:4]):
-        return None
+    programs = [name for name in map(os.path.basename, words[:4]) if name.startswith(_PROGRAMS)]
     named = [os.path.join(folder, word) for word in words if word.endswith(".ipynb")]
     there = [os.path.abspath(path) for path in named if os.path.isfile(path)]
-    several = len(there) > 1 and not any("papermill" in os.path.basename(w) for w in words[:4])
-    return there[0] if there and not several else None
+    if not programs or not there:
+        return None
+    return there[0] if len(there) == 1 or programs[0].startswith("papermill") else None
 
 
 def _parent() -> tuple[list[str], str]:

@@ -159,13 +159,13 @@ class _Look:
         """List untracked files that may come into the patch."""
         names, size = [], 0
         listed = self._repository.git(
-            *("ls-files", "-o", "--exclude-standard", "-z"), environment=self._index
+            # without the copies that Jupyter keeps of what is there
+            *("ls-files", "-o", "--exclude-standard", "-x", ".ipynb_checkpoints", "-z"),
+            environment=self._index,
         )
         for name in listed.split(b"\0"):
             path = self._where(name)
             if not name or (self._without is not None and path.startswith(self._without)):
-                continue
-            if b".ipynb_checkpoints" in name.split(b"/"):  # Jupyter's copies of what is there
                 continue
             shown = os.fsdecode(name)
             if name.endswith(b"/"):

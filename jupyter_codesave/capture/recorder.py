@@ -56,7 +56,7 @@ class Recorder:
         self.notebook = notebook
         self.tagged: frozenset[str] = frozenset()  # sources of cells that say not to be recorded
         self.calling: Callable[[], dict[str, Any] | None] = lambda: None
-        self.began: Callable[[Any], None] = lambda run: None  # an explicit run began
+        self.began: Callable[[Any], None] = lambda run: None  # one that was asked for began
         self.ending: Callable[[Any, str], None] = lambda run, status: None
         self._on_open = on_open
         self._kernel_id = kernel_id
