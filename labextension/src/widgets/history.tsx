@@ -108,33 +108,26 @@ function Actions({ model, commands, trans }: IProps): JSX.Element {
     : selection.length < 2
       ? trans.__('Ctrl-click two runs to compare them')
       : trans.__('Two runs selected');
+  const picked = { run: selection[0] };
+  const restore = () => commands.execute(CommandIDs.restore, picked);
+  const compare = () => commands.execute(CommandIDs.compareSelected);
   return (
     <div className="codesave-RunBrowser-actions" role="toolbar" aria-label={trans.__('Runs')}>
       <button
         className="codesave-Button"
         disabled={selection.length !== 1}
-        onClick={() => void commands.execute(CommandIDs.openSession, { run: selection[0] })}
+        onClick={() => void commands.execute(CommandIDs.openSession, picked)}
       >
         {trans.__('Open')}
       </button>
-      {deleted ? (
-        <button
-          className="codesave-Button codesave-mod-accept"
-          disabled={selection.length !== 1}
-          onClick={() => void commands.execute(CommandIDs.restore, { run: selection[0] })}
-        >
-          {trans.__('Restore')}
-        </button>
-      ) : (
-        <button
-          className="codesave-Button codesave-mod-accept"
-          disabled={model.pair === null}
-          title={words}
-          onClick={() => void commands.execute(CommandIDs.compareSelected)}
-        >
-          {trans.__('Compare')}
-        </button>
-      )}
+      <button
+        className="codesave-Button codesave-mod-accept"
+        disabled={deleted ? selection.length !== 1 : model.pair === null}
+        title={words}
+        onClick={() => void (deleted ? restore() : compare())}
+      >
+        {deleted ? trans.__('Restore') : trans.__('Compare')}
+      </button>
       <select
         aria-label={trans.__('State of the runs')}
         value={model.listed}
