@@ -400,10 +400,10 @@ class TailStream:
         """Book the characters printed behind the present mark."""
         if self._muted or self._chunk is None:
             return
-        count = self._apart
-        for part in _texts(self._chunk[self._begun : self._chunk.tell()]):
-            count += len(part.decode("utf-8", "surrogatepass"))
-        self._printed[self._key] = self._printed.get(self._key, 0) + count
+        text = self._chunk[self._begun : self._chunk.tell()]
+        # Nearly always plain: decoding it would be most of what leaving a chunk costs.
+        count = len(text) if text.isascii() else sum(map(_characters, _texts(text)))
+        self._printed[self._key] = self._printed.get(self._key, 0) + self._apart + count
         self._begun, self._apart = self._chunk.tell(), 0
 
     def _next_chunk(self) -> None:
@@ -463,6 +463,10 @@ def _who_prints(source: Any) -> Callable[[], Any]:
     if isinstance(variable, ContextVar):
         return variable.get
     return lambda: source.parent_header
+
+
+def _characters(data: bytes) -> int:
+    return len(data.decode("utf-8", "surrogatepass"))
 
 
 def _texts(data: bytes) -> Iterable[bytes]:
