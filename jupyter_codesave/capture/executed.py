@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from .skip import SKIP_TAG, is_skipped
+from ..model.skip import SKIP_TAG, is_skipped
 
 _PROGRAMS = ("jupyter-execute", "jupyter-nbconvert", "papermill")
 _MARKS = (SKIP_TAG.encode(), b'"codesave"')

@@ -9,9 +9,9 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from ..model.skip import drop_skip_line
 from .executed import executed_notebook, tagged_sources
 from .recorder import Recorder, current, make_current
-from .skip import drop_skip_line
 
 _INHERITED = "CODESAVE_PARENT_NOTEBOOK"
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..journal import events
-from .skip import is_skipped
+from ..model.skip import is_skipped
 
 if TYPE_CHECKING:
     from ..blobs.local import LocalBlobs

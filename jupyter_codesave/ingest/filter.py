@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..journal.notebook import dump_notebook
+from ..journal.notebook import ODD, dump_notebook
 from ..model.digest import digest_of
+from ..model.skip import is_skipped
 
-SKIPPED = "codesave-skip"
+_MARK = {"codesave": {"skipped": True}}
 
 
 def keep(data: bytes) -> bytes:
@@ -36,16 +37,11 @@ def blank_skipped(
         changed = False
         for cell in notebook["cells"]:
             if _is_skipped(cell, ids, sources):
-                changed = True
-                cell["source"] = []
-                cell["metadata"] = {"codesave": {"skipped": True}}
-                if cell["cell_type"] == "code":
-                    cell["outputs"] = []
-                cell.pop("attachments", None)
+                changed = _blank(cell) or changed
             elif not outputs and cell.get("outputs"):
                 changed = True
                 cell["outputs"] = []
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except ODD:
         return None
     if not changed:
         return data
@@ -56,8 +52,17 @@ def _is_skipped(cell: dict[str, Any], ids: set[str], sources: set[str]) -> bool:
     source = cell.get("source", "")
     text = source if isinstance(source, str) else "".join(source)
     return (
-        SKIPPED in (cell.get("metadata", {}).get("tags") or ())
+        is_skipped(text if cell.get("cell_type") == "code" else "", cell.get("metadata") or {})
         or cell.get("id") in ids
-        or (cell.get("cell_type") == "code" and text.lstrip().startswith("%%codesave skip"))
         or digest_of(text.encode("utf-8", "replace")) in sources
     )
+
+
+def _blank(cell: dict[str, Any]) -> bool:
+    """Blank and mark a cell; False if it was blank already."""
+    before = {**cell, "source": cell.get("source") or []}
+    cell |= {"source": [], "metadata": _MARK}
+    if cell["cell_type"] == "code":
+        cell["outputs"] = []
+    cell.pop("attachments", None)
+    return cell != before

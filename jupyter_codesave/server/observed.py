@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..capture.session import boot_id, process_started, user_name
-from ..capture.skip import is_skipped
 from ..control import read_control, renamed
 from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.writer import Writer
 from ..model.digest import digest_of
 from ..model.run import new_id
+from ..model.skip import is_skipped
 from ..settings import decision, resolve
 
 if TYPE_CHECKING:
