@@ -17,6 +17,7 @@ from ..journal.notebook import Fold, FoldedRun
 from ..model.digest import digest_stream, is_digest
 from ..model.manifest import FILE, MODES, Entry, check_path
 from ..model.moment import seconds
+from ..model.run import by_name
 from ..store import Store
 from .filter import blank_skipped, keep
 
@@ -79,9 +80,7 @@ def requirements_of(environment: Mapping[str, Any]) -> bytes | None:
     if not packages:
         return None
     editable = environment.get("editable") or {}
-    lines = [
-        editable.get(name) or f"{name}=={version}" for name, version in sorted(packages.items())
-    ]
+    lines = [editable.get(name) or f"{name}=={packages[name]}" for name in by_name(packages)]
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,6 +20,11 @@ def new_id() -> str:
     """Draw a run or session id: 10 of `[0-9a-z]`, a letter first: none reads as a number."""
     head = secrets.choice(string.ascii_lowercase)
     return head + "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH - 1))
+
+
+def by_name(packages: Iterable[str]) -> list[str]:
+    """Sort names of packages as people look for them: capitals make no difference."""
+    return sorted(packages, key=lambda name: (name.lower(), name))
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ class Run:
         """Give the summary and all that `show --json` adds to it, but for the files."""
         git = {key: self.git.get(key) for key in ("commit", "branch", "remote", "dirty")}
         environment = {"python": None, "packages": {}, **self.environment}
+        if isinstance(packages := environment["packages"], Mapping):
+            environment["packages"] = {name: packages[name] for name in by_name(packages)}
         return {
             **self.summary(),
             "config": dict(self.config),
