@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -12,7 +13,11 @@ from ..errors import UsageError
 from .current import current_run, init, needed_run
 from .recorder import Recorder, current
 from .summary import Summary
-from .usage import COMMANDS, HELP, POLICIES
+from .switch import MAGIC
+from .usage import COMMANDS, HELP, POLICIES, WIDTH
+
+_OF_CLI = ("runs", "diff")
+_COLUMNS = 100  # of a table in a notebook
 
 
 def codesave(shell: Any, line: str, cell: str | None = None) -> Any:
@@ -26,6 +31,8 @@ def codesave(shell: Any, line: str, cell: str | None = None) -> Any:
         if name != "skip":
             raise UsageError("%%codesave knows only `skip`; other commands are line magics")
         return _skip(shell, cell)
+    if name == "help" or (not {"-h", "--help"}.isdisjoint(words) and name not in _OF_CLI):
+        return print(HELP, end="")
     recorder = current()
     if recorder is None:
         raise UsageError("this session is not recorded: it is a forked or a worker process")
@@ -38,15 +45,12 @@ def codesave(shell: Any, line: str, cell: str | None = None) -> Any:
         "init": _init,
         "finish": _finish,
         "forget": _forget,
-        "runs": _subprocess,
-        "diff": _subprocess,
     }
-    command = commands.get(name)
-    if command is None:
+    if name in _OF_CLI:
+        return _subprocess(recorder, words)
+    if name not in commands:
         raise UsageError(f"%codesave does not know {name!r}.\n\n{HELP}")
-    if command is _subprocess:
-        return command(recorder, words)
-    return command(recorder, arguments)
+    return commands[name](recorder, arguments)
 
 
 # -- the state ----------------------------------------------------------------------------------
@@ -54,19 +58,31 @@ def codesave(shell: Any, line: str, cell: str | None = None) -> Any:
 
 def _status(recorder: Recorder, _: list[str]) -> None:
     state, reason = recorder.state()
-    what = {"recording": "Recording", "off": "Not recording (off)", "failed": "Not recording"}
-    print(f"{what[state]}: {reason}" if state == "failed" else f"{what[state]}, {_why(reason)}")
+    if state == "failed":
+        print(f"Not recording: {reason}")
+    elif state == "off":
+        print(f"Not recording (off), {_why(reason)}; {_way(recorder, reason)} to record again.")
+    else:
+        print(f"Recording, {_why(reason)}; %codesave off to stop.")
     if state == "recording" and recorder.switch.capture == "sources":
         print("Sources only; outputs are not kept.")
     run = recorder.run
     if run is not None:
         kind = "run" if run.explicit else "automatic run"
         print(f"{kind} {run.id} ({run.name}, project {run.project}), {len(run.keys)} cells")
-    print(f"Kept in {recorder.switch.folder}; %codesave off stops it, %codesave? tells more.")
+    print(f"Kept in {recorder.switch.folder}; %codesave? tells more.")
 
 
 def _why(source: str) -> str:
     return "as by default" if source == "default" else f"decided by {source}"
+
+
+def _way(recorder: Recorder, decided_by: str) -> str:
+    if decided_by == MAGIC:
+        return "%codesave on"
+    if decided_by == "user settings" and recorder.switch.capture == "off":
+        return "`jupyter codesave on`"
+    return "change it there"
 
 
 def _on(recorder: Recorder, _: list[str]) -> None:
@@ -165,8 +181,10 @@ def _forget(recorder: Recorder, arguments: list[str]) -> None:
 
 def _subprocess(recorder: Recorder, words: list[str]) -> None:
     recorder.session.journal.sync()
+    columns = shutil.get_terminal_size().columns if recorder.kind == "terminal" else _COLUMNS
     done = subprocess.run(
         [sys.executable, "-m", "jupyter_codesave", *words],
+        env={**os.environ, WIDTH: str(columns)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -27,4 +27,5 @@ COMMANDS = {
     "diff": ("@1", "@2", "--stat", "--sources-only"),
     "skip": (),
 }
+WIDTH = "CODESAVE_TABLE_WIDTH"  # tells the command line that people read what it pipes
 POLICIES = ("live", "now", "end")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..capture.usage import WIDTH
 from ..errors import CodeSaveError
 from ..model.moment import parsed
 
@@ -91,16 +93,20 @@ def short_digest(digest: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; in a pipe, plain columns that `cut` and `awk` can take."""
+    """Print a table; in a pipe, plain columns that `cut` and `awk` can take.
+
+    What %codesave pipes is for people: a table as wide as it says.
+    """
     listed = [[harmless(" ".join(str(cell).split("\n"))) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    out = console()
+    room = int(os.environ.get(WIDTH) or 0) or (out.width if sys.stdout.isatty() else 0)
+    if not room:
         for row in [list(columns), *listed]:
             print("\t".join(row))
         return
     from rich.text import Text
 
-    out = console()
-    widths = _widths(columns, listed, out.width)
+    widths = _widths(columns, listed, room)
     if widths is None:  # too narrow for a table
         for row in listed:
             print_facts(zip(columns, row, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +37,24 @@ def test_alone_it_shows_the_state_and_who_decided_it(kernel: Kernel, home: Home)
     assert text.startswith("Recording, as by default")
     assert "paper.ipynb" in text
     assert str(home.data) in text
+
+
+WAYS = {
+    "%codesave off": ("in this session; %codesave on to record again.", "%codesave on"),
+    "!jupyter codesave off": ("user settings; `jupyter codesave on` to record again.", None),
+    "%env CODESAVE=off": ("(CODESAVE); change it there to record again.", "%env CODESAVE=on"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_when_it_is_off_it_says_how_to_record_again(kernel: Kernel, way: str) -> None:
+    ask(kernel, way)
+    told, back = WAYS[way]
+    text = printed(kernel, "%codesave")
+    assert text.startswith("Not recording (off), decided by ")
+    assert text.splitlines()[0].endswith(told)
+    ask(kernel, back or "!jupyter codesave on")
+    assert "; %codesave off to stop.\n" in printed(kernel, "%codesave")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +153,20 @@ def test_help_and_completion(kernel: Kernel, home: Home) -> None:
     assert "data.csv" in completed("%codesave save da")
 
 
-def test_runs_and_diff_go_through_the_command_line(kernel: Kernel, home: Home) -> None:
+@pytest.mark.parametrize("line", ["help", "--help", "-h", "save --help"])
+def test_help_is_printed_however_it_is_asked_for(kernel: Kernel, line: str) -> None:
+    text = printed(kernel, f"%codesave {line}")
+    assert text.startswith("Save the code of this session")
+    assert "%codesave save GLOB" in text
+
+
+def test_runs_go_through_the_command_line_and_are_a_table_in_a_notebook(kernel: Kernel) -> None:
     ask(kernel, "x = 1")
-    assert "paper.ipynb" in printed(kernel, "%codesave runs")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", printed(kernel, "%codesave runs"))  # a bold header
+    header, line = shown.splitlines()
+    assert "\t" not in header + line
+    assert "paper.ipynb" in line
+    at = header.index("STATE")
+    assert line[at - 2 : at + 7] == "  running"
+    piped = printed(kernel, "!jupyter codesave runs").splitlines()
+    assert piped[0].startswith("RUN\tSTARTED\tSTATE\t")
