@@ -168,5 +168,5 @@ def test_runs_go_through_the_command_line_and_are_a_table_in_a_notebook(kernel: 
     assert "paper.ipynb" in line
     at = header.index("STATE")
     assert line[at - 2 : at + 7] == "  running"
-    piped = printed(kernel, "!jupyter codesave runs").splitlines()
+    piped = printed(kernel, "!jupyter codesave runs | cat").splitlines()
     assert piped[0].startswith("RUN\tSTARTED\tSTATE\t")
