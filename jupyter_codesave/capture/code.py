@@ -111,7 +111,8 @@ def log_code(
         name = _fitting(name)
     recorder = run.recorder
     if recorder is None and not dry_run:
-        warnings.warn(f"no code is saved: {run.reason}", stacklevel=3)
+        if not run.disabled:
+            warnings.warn(f"no code is saved: {run.reason}", stacklevel=3)
         return None
     folder = os.path.abspath(os.fspath(root))
     own = source_name(run.project, relative_name(run))

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .config import Config, Settings, warn_once, warn_unknown
+from .config import Config, Settings, warn_unknown
 from .recorder import Recorder, current, make_current
-from .run import Run, begin_automatic
+from .run import DISABLED, Run, begin_automatic, does_nothing
 
 if TYPE_CHECKING:
     from .code import Artifact
@@ -32,12 +32,15 @@ def init(
 ) -> Run:
     """Begin a run; the one that was running ends. In a notebook the calling cell belongs to it.
 
-    `mode="disabled"` (or WANDB_MODE) keeps nothing, as in W&B; its other modes make no difference.
+    `mode="disabled"` (or WANDB_MODE) keeps nothing and says nothing, as in W&B; its other modes
+    make no difference.
     `save_code` is the setting of that name.
     W&B's other arguments are accepted and warned of once. Raises SettingsError for a bad setting,
     TypeError for an argument of another type.
     """
-    warn_unknown("init", list(unknown))
+    disabled = "disabled" in (mode, mode is None and os.environ.get("WANDB_MODE"))
+    if not disabled:
+        warn_unknown("init", list(unknown))
     for argument, value in (("project", project), ("name", name), ("notes", notes)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"init(): {argument} must be a string, not {type(value).__name__}")
@@ -46,11 +49,11 @@ def init(
         raise TypeError(f"init(): tags must be strings, not {type(wrong[0]).__name__}")
     given = {"project": project, "name": name, "config": config, "notes": notes, "tags": tags}
     if (rank := worker()) is not None:
-        return _not_recorded(rank, given)
+        return _not_recorded(DISABLED if disabled else rank, given)
     said = settings if isinstance(settings, Settings) else Settings(**settings or {})
     if save_code is not None:
         said = Settings(**said.values | {"save_code": save_code})
-    if "disabled" in (mode, mode is None and os.environ.get("WANDB_MODE")):
+    if disabled:
         said = Settings(**said.values | {"capture": "off"})
     recorder = _recorder()
     before = recorder.switch.explicit
@@ -68,7 +71,7 @@ def init(
         if recorder.run is not None:
             recorder.run._close({"ended_by": "finish", "exit_code": 0})
         recorder.reconsider()
-        return _not_recorded(f"off, decided by {decided_by}", given)
+        return _not_recorded(DISABLED if disabled else f"off, decided by {decided_by}", given)
     if not recorder.ready():
         failure = _no_journal(recorder)
         warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
@@ -76,7 +79,8 @@ def init(
     recorder.settle_idle()
     previous, (key, fresh) = recorder.run, recorder.adopt_calling()
     run = Run(recorder, explicit=True, **given)
-    recorder.run = run
+    global _unrecorded
+    recorder.run, _unrecorded = run, None
     run.begin(adopts=None if fresh else key)
     if key is not None and fresh:
         recorder.opened(key, **fresh)
@@ -120,7 +124,7 @@ def current_run() -> Run | None:
 def needed_run() -> Run:
     """Give the current run, or begin an automatic one: save() needs no init()."""
     if (rank := worker()) is not None:
-        return Run(None, explicit=False, reason=rank)
+        return _kept_nowhere(rank)
     recorder = _recorder()
     if recorder.run is not None:
         found: Run = recorder.run
@@ -128,13 +132,17 @@ def needed_run() -> Run:
     recorder.switch.look(recorder.notebook())
     what, decided_by = recorder.switch.now(True)
     if recorder.switch.error or what == "off":
-        reason = recorder.switch.error or f"off, decided by {decided_by}"
-        return Run(None, explicit=False, reason=reason)
+        return _kept_nowhere(recorder.switch.error or f"off, decided by {decided_by}")
     if not recorder.ready():
-        return Run(None, explicit=False, reason=_no_journal(recorder))
+        return _kept_nowhere(_no_journal(recorder))
     run = begin_automatic(recorder)
     recorder.began(run)
     return run
+
+
+def _kept_nowhere(reason: str) -> Run:
+    run = current_run()
+    return run if run is not None and run.disabled else Run(None, explicit=False, reason=reason)
 
 
 def worker() -> str | None:
@@ -151,7 +159,7 @@ def worker() -> str | None:
 
 def log(*_: Any, **__: Any) -> None:
     """Do nothing: this package saves code. Warns once."""
-    warn_once("log", "codesave saves code and outputs; log() does nothing")
+    does_nothing("log", current_run())
 
 
 def login(*_: Any, **__: Any) -> bool:
@@ -161,7 +169,7 @@ def login(*_: Any, **__: Any) -> bool:
 
 def watch(*_: Any, **__: Any) -> None:
     """Do nothing: this package saves code. Warns once."""
-    warn_once("watch", "codesave saves code and outputs; watch() does nothing")
+    does_nothing("watch", current_run())
 
 
 def save(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .code import Artifact
 
 
+DISABLED = 'off, decided by mode="disabled"'
+
+
 class Run:
     """One tracked period of this session.
 
@@ -81,6 +84,11 @@ class Run:
             return "this is a forked child; its parent has the run"
         return self._reason or (None if self.state == "running" else f"the run is {self.state}")
 
+    @property
+    def disabled(self) -> bool:
+        """Whether the program asked to keep nothing, and to hear nothing of it."""
+        return self._reason == DISABLED
+
     def save(
         self,
         glob_str: str | bytes | os.PathLike[str],
@@ -129,7 +137,7 @@ class Run:
 
     def log(self, *_: Any, **__: Any) -> None:
         """Do nothing: this package saves code. Warns once."""
-        warn_once("log", "codesave saves code and outputs; log() does nothing")
+        does_nothing("log", self)
 
     def __enter__(self) -> Run:
         return self
@@ -259,6 +267,12 @@ class Run:
         recorder = self._recorder
         configured = recorder.switch.value("project") if recorder else None
         return str(configured) if configured else project_of(self.notebook or self.program)
+
+
+def does_nothing(name: str, run: Run | None) -> None:
+    """Say once that a function of W&B's does nothing here; not to who disabled everything."""
+    if run is None or not run.disabled:
+        warn_once(name, f"codesave saves code and outputs; {name}() does nothing")
 
 
 def told_of(kind: Any, error: Any, trace: Any, recorder: Recorder | None) -> str:

@@ -36,6 +36,8 @@ def save(
     """
     if not isinstance(glob_str, str | bytes | os.PathLike):
         raise TypeError(f"save() needs a path or glob, not {type(glob_str).__name__}")
+    if run.disabled:
+        return []
     address = os.fsdecode(glob_str).startswith(URLS)
     if not os.fsdecode(glob_str).startswith(BUCKETS):  # those were never looked at more closely
         if policy not in POLICIES:

@@ -521,6 +521,26 @@ def test_the_mode_disabled_keeps_nothing(
     assert not any(all_events(path, "run") for path in journal_paths(data))
 
 
+def test_a_disabled_run_is_silent_and_the_next_one_is_not(run: Run) -> None:
+    source = """
+import jupyter_codesave as c
+first = c.init(mode="disabled", entity="me")
+for each in (c, first):
+    each.log({"loss": 1})
+    print(each.save("*.py"), each.save("s3://bucket"), each.log_code("."))
+c.watch(None)
+second = c.init(mode="online", entity="me")
+c.log({"loss": 1})
+c.finish()
+print(c.run)
+"""
+    done = run("t.py", source)
+    assert done.stdout == "[] [] None\n[] [] None\nNone\n"
+    unknown, log = (line for line in done.stderr.splitlines() if "Warning" in line)
+    assert "entity" in unknown
+    assert "log() does nothing" in log
+
+
 def test_a_name_notes_and_tags_given_later_are_kept(run: Run, data: Path) -> None:
     source = """
 import jupyter_codesave as c
