@@ -305,7 +305,8 @@ class Recorder:
         if now == self._told or not self.session.journal.is_open:
             return
         self._told = now
-        self.event("capture", capture=now[0], decided_by=now[1])
+        error = {"error": self.switch.error} if self.switch.error else {}
+        self.event("capture", capture=now[0], decided_by=now[1], **error)
 
     def message(self, frames: Sequence[bytes | memoryview]) -> None:
         """Append an iopub message."""

@@ -64,7 +64,7 @@ class Switch:
             )
         except CodeSaveError as error:
             self.capture, self.automatic, self.error = "off", False, str(error)
-            self.decided_by = "a setting that cannot be understood"
+            self.decided_by = self.error
             return
         self.error = None
         capture, automatic = self.settings["capture"], self.settings["automatic"]

@@ -89,7 +89,8 @@ def status(arguments: argparse.Namespace) -> None:
             if session["kernel"]:
                 by += f"; `jupyter codesave setup --kernel {session['kernel']}` tells how to "
                 by += "record in the kernel itself"
-        print(f"  {session['state']}: {session['notebook'] or session['session']} ({by})")
+        why = "" if session["state"] == "recording" else f": {session['reason']}"
+        print(f"  {session['state']}: {session['notebook'] or session['session']} ({by}){why}")
     zero = {
         "budget": "no limit" if found["shared"] else "a tenth of the disk, at most 10 GB",
         "retention_days": _retention(0),

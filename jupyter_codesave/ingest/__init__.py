@@ -76,13 +76,13 @@ class Ingest:
         for path, journal in self._live.items():
             fold = journal.fold
             notebook = next((r.fields.get("notebook") for r in reversed(fold.runs.values())), None)
-            off = fold.capture.get("capture") == "off"
+            state = "off" if fold.capture.get("capture") == "off" else "recording"
             found.append(
                 {
                     "session": path.stem,
                     "notebook": notebook,
                     "kernel_id": fold.session.get("kernel_id"),
-                    "state": "off" if off else "recording",
+                    "state": "failed" if fold.capture.get("error") else state,
                     "kernel": (fold.session.get("kernelspec") or {}).get("name"),
                     "by": "server" if fold.session.get("by") == "server" else "kernel",
                     "reason": fold.capture.get("decided_by"),

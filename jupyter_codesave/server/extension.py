@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import json
 import os
 import secrets
@@ -26,6 +25,7 @@ from ..settings import (
     resolve,
 )
 from .follower import Follower
+from .levels import Levels
 from .observer import Observers
 from .routes import routes
 from .workers import MEMORY_LIMIT, Pool
@@ -53,7 +53,7 @@ class CodeSaveServer:
         self.downloads = Pool(4, environment)  # apart: a browser that pauses one stops no list
         self.diffs = Pool(2, environment, MEMORY_LIMIT)
         self.follower = Follower(self, app.log)
-        self.observers = Observers(self)
+        self.levels, self.observers = Levels(self), Observers(self)
         self._switch: str | None = None  # what the browser was told last
 
     async def start(self) -> None:
@@ -103,7 +103,7 @@ class CodeSaveServer:
             "decided_by": decision(settings)[1],
             "dir": str(self.folder),
             **json.loads(await self.reads.call("size")),
-            "recording": list(self.follower.sessions.values()),
+            "recording": [*self.follower.sessions.values(), *await self.levels.entries()],
             "version": __version__,
         }
 
@@ -151,11 +151,13 @@ class CodeSaveServer:
 
     def heed_switch(self) -> None:
         """Tell the browser of a switch that was turned, here or by `jupyter codesave on`."""
-        with contextlib.suppress(CodeSaveError):
+        try:
             state = "off" if self._resolve()["capture"].value == "off" else "recording"
-            if state != self._switch:
-                self._switch = state
-                self.emit_status({"state": state})
+        except CodeSaveError:  # `status` tells it
+            state = "failed"
+        if state != self._switch:
+            self._switch = state
+            self.emit_status({"state": state})
 
     def _resolve(self) -> dict[str, Setting]:
         settings = resolve(base=self.config[0])

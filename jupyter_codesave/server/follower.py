@@ -129,6 +129,7 @@ class Follower:
                 self._codesave.heed_switch()
                 if next(self._folder.glob("*" + SUFFIX), None) is not None or self.sessions:
                     await self.ingest()
+                await self._codesave.levels.heed()
             except Exception as error:  # a disk that is away for a moment is not the end
                 self._log.warning("jupyter_codesave: %s was not looked at: %r", self._folder, error)
             await asyncio.sleep(RESCAN)

@@ -41,7 +41,8 @@ def start(lab: Lab, kernel: str, notebook: str) -> tuple[str, Any]:
 
     empty = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (lab.root / notebook).write_text(json.dumps(empty))
-    body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": kernel}}
+    name = notebook.rpartition("/")[2]  # as JupyterLab names it
+    body = {"path": notebook, "name": name, "type": "notebook", "kernel": {"name": kernel}}
     kernel_id: str = ask(lab, "sessions", "POST", body)["kernel"]["id"]
     runtime = Path(lab.home.environment["JUPYTER_RUNTIME_DIR"])
     client = BlockingKernelClient(connection_file=str(runtime / f"kernel-{kernel_id}.json"))
