@@ -28,6 +28,16 @@ export function pathReference(path: string): string {
   return path.startsWith('./') ? path : `./${path}`;
 }
 
+/** The server was not reached; what it would have said nobody knows. */
+export class NoAnswerError extends Error {
+  constructor() {
+    super(
+      'The Jupyter server does not answer: it was stopped, or the connection to it is lost. ' +
+        'Start it or connect again, then try again.'
+    );
+  }
+}
+
 /** The sole caller of the server extension; answers are what `tokens.ts` names. */
 export class CodeSaveClient {
   constructor(private settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
@@ -143,15 +153,20 @@ export class CodeSaveClient {
     const url =
       URLExt.join(this.settings.baseUrl, 'codesave/api', place) +
       (query.length ? `?${query.join('&')}` : '');
-    const response = await ServerConnection.makeRequest(
-      url,
-      {
-        method,
-        signal: options.signal,
-        body: options.body === undefined ? undefined : JSON.stringify(options.body)
-      },
-      this.settings
-    );
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(
+        url,
+        {
+          method,
+          signal: options.signal,
+          body: options.body === undefined ? undefined : JSON.stringify(options.body)
+        },
+        this.settings
+      );
+    } catch (error) {
+      throw options.signal?.aborted ? error : new NoAnswerError();
+    }
     if (!response.ok) {
       throw await failure(response, place);
     }

@@ -8,6 +8,7 @@ import { saves } from './plugins/saves';
 import { service } from './plugins/service';
 import { settings } from './plugins/settings';
 import { viewer } from './plugins/viewer';
+import { welcome } from './plugins/welcome';
 
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   service,
@@ -18,7 +19,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   recording,
   notebook,
   cells,
-  saves
+  saves,
+  welcome
 ];
 
 export default plugins;

@@ -125,7 +125,7 @@ export interface IArtifact {
   }[];
 }
 
-export type RecordingState = 'recording' | 'off' | 'failed';
+export type RecordingState = 'recording' | 'off' | 'failed' | 'unknown';
 
 export interface IRecording {
   session: string | null;

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import nbformat
 import pytest
 
-from tests.capture.journals import is_anywhere
 from tests.conftest import Home, Lab, isolated, running_lab, wait_until
 from tests.end_to_end.jupyterlab import execute, wait_for_kernel, write_notebook
 
@@ -146,18 +145,20 @@ def test_a_notebook_that_its_metadata_switch_off_is_shown_as_not_recorded(
     page.locator(".jp-Dialog", has_text="Only the sources of cells are kept").wait_for()
 
 
+@pytest.mark.parametrize("app", ["jupyterlab", "notebook"])
 def test_the_first_start_says_once_what_is_kept_where_and_how_to_stop(
-    start_lab: Callable[..., Lab], page: Any
+    start_lab: Callable[..., Lab], page: Any, app: str
 ) -> None:
-    lab = start_lab()
-    server = ("jupyterlab", lab)
+    lab = start_lab(app=app)
+    server = (app, lab)
     write_notebook(lab.root / "first.ipynb", "1")
     open_notebook(page, server, "first.ipynb")
     notice = page.locator(".Toastify__toast", has_text=str(lab.home.data))
     notice.wait_for(timeout=30_000)
     assert "recorded" in notice.inner_text()
     notice.get_by_text("Settings").wait_for()
-    wait_until(lambda: is_anywhere(lab.home.folder, "welcomed"), "the note that it was shown")
+    own = Path(lab.home.environment["JUPYTER_CONFIG_DIR"]) / "lab/user-settings/jupyter-codesave"
+    wait_until((own / "welcome.jupyterlab-settings").exists, "the note that it was shown")
     open_notebook(page, server, "first.ipynb")
     page.wait_for_selector(".codesave-Status[data-state=recording]")
     assert page.locator(".Toastify__toast", has_text=str(lab.home.data)).count() == 0

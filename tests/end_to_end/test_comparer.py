@@ -494,6 +494,72 @@ def test_what_cannot_be_compared_says_why_and_can_be_tried_again(lab: Lab, page:
     assert page.problems == []
 
 
+def test_a_comparison_without_a_server_says_so(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    open_lab(page, lab)
+    page.route("**/codesave/api/**", lambda route: route.abort())
+    page.evaluate(
+        "args => { window.jupyterapp.commands.execute('codesave:compare', args); }", two_runs
+    )
+    failure = page.locator(".codesave-Comparer .codesave-Failure", has_text="does not answer")
+    failure.wait_for()
+    page.locator(".codesave-Status button").click()
+    dialog = page.locator(".jp-Dialog", has_text="does not answer")
+    assert [each.inner_text() for each in dialog.get_by_role("button").all()] == ["Close"]
+    dialog.get_by_role("button", name="Close").click()
+    page.locator(".codesave-Status[data-state=unknown]").wait_for()
+    page.unroute("**/codesave/api/**")
+    failure.get_by_role("button", name="Try again").click()
+    page.wait_for_selector(READY, timeout=30_000)
+    assert page.problems == []
+
+
+def test_a_file_that_was_compared_coarsely_says_so(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    open_lab(page, lab)
+
+    def coarse(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        for file in told["files"]:
+            file["truncated"] = file["path"] == SESSION
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/codesave/api/diff?*", coarse)
+    comparer = compare_again(page, two_runs)
+    comparer.locator(".codesave-NotebookDiff", has_text="Too large to compare finely").wait_for()
+    marks = comparer.locator(".codesave-FileTree [data-path]", has_text="coarse")
+    assert [row.get_attribute("data-path") for row in marks.all()] == [SESSION]
+    assert page.problems == []
+
+
+def test_a_long_name_leaves_room_for_what_tells_two_runs_apart(lab: Lab, page: Any) -> None:
+    sides = {
+        side: leave(
+            lab,
+            f"longname{side}",
+            [("a", f"x = {minute}", [])],
+            notebook="the analysis whose name nobody wanted to be as long as it became.ipynb",
+            minute=minute,
+        )
+        for minute, side in enumerate(("base", "head"), 90)
+    }
+    for run in sides.values():
+        lab.api(f"runs/{run}", "PATCH", {"name": "what was tried, told at some length"})
+    page.set_viewport_size({"width": 1280, "height": 700})
+    comparer = compare(page, lab, sides)
+    for title in comparer.locator(".codesave-Sides-title").all():
+        right = title.evaluate("node => node.getBoundingClientRect().right")
+        kept = title.locator(".codesave-mod-kept").all()
+        assert len(kept) == 2
+        for part in kept:
+            assert part.evaluate("node => node.scrollWidth <= node.clientWidth")
+            assert part.evaluate("node => node.getBoundingClientRect().right") <= right
+    assert page.problems == []
+
+
 def test_a_comparison_says_when_its_run_went_on(
     lab: Lab, page: Any, two_runs: dict[str, Any]
 ) -> None:

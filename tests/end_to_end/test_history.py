@@ -86,6 +86,38 @@ def test_runs_stand_under_their_notebook(lab: Lab, page: Any, listed: dict[str, 
     assert page.problems == []
 
 
+def test_nothing_of_a_row_is_cut_in_a_narrow_panel(
+    lab: Lab, page: Any, listed: dict[str, str]
+) -> None:
+    history = open_history(page, lab)
+    run = row(history, listed["first"])
+    # of another year, so that its date is long; in no more than this a panel can be drawn
+    history.evaluate("node => { node.style.width = node.style.minWidth = '215px'; }")
+    for part in ("title", "detail"):
+        assert run.locator(f".codesave-Run-{part}").evaluate(
+            "(node, row) => node.scrollWidth <= node.clientWidth"
+            " && node.getBoundingClientRect().right <= row.getBoundingClientRect().right",
+            run.element_handle(),
+        )
+    assert page.problems == []
+
+
+def test_a_list_that_could_not_be_had_says_so_above_what_was_there(
+    lab: Lab, page: Any, listed: dict[str, str]
+) -> None:
+    history = open_history(page, lab)
+    page.route("**/codesave/api/runs?*", lambda route: route.abort())
+    history.get_by_role("searchbox").fill("listed/w")
+    fault = history.get_by_role("alert")
+    fault.get_by_text("does not answer").wait_for()
+    first = history.locator(".codesave-RunGroup").first
+    assert fault.bounding_box()["y"] < first.bounding_box()["y"]
+    page.unroute("**/codesave/api/runs?*")
+    fault.get_by_role("button", name="Try again").click()
+    fault.wait_for(state="detached")
+    assert page.problems == []
+
+
 def test_runs_without_a_notebook_are_not_those_of_an_open_one(lab: Lab, page: Any) -> None:
     alone: dict[str, Any] = {"project": "alone/one two", "notebook": None, "program": None}
     with Place(lab.home.data).open() as store:

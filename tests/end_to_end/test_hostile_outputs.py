@@ -283,8 +283,9 @@ def test_a_blocked_image_is_shown_when_a_person_asks(lab: Lab, page: Any) -> Non
                 [
                     message(
                         "display_data",
-                        {"data": {"text/html": f"<img src='{AWAY}/b.png'>"}, "metadata": {}},
+                        {"data": {"text/html": f"<img src='{AWAY}/{name}.png'>"}, "metadata": {}},
                     )
+                    for name in ("b", "k")
                 ],
             ),
             ("b", "draw()", [message("display_data", {"data": DATA["vega"], "metadata": {}})]),
@@ -305,11 +306,13 @@ def test_a_blocked_image_is_shown_when_a_person_asks(lab: Lab, page: Any) -> Non
     open_lab(page, lab)
     viewer = view(page, run)
     blocked = viewer.locator("img.codesave-blocked")
-    blocked.wait_for()
-    viewer.get_by_role("img").nth(1).wait_for()
+    blocked.nth(1).wait_for()
+    viewer.get_by_role("img").wait_for()
     assert outside == []
     with page.expect_request(f"{AWAY}/b.png"):
-        blocked.click()
+        blocked.first.click()
+    with page.expect_request(f"{AWAY}/k.png"):
+        blocked.press("Enter")
     with page.expect_request(f"{AWAY}/v.json"):
         viewer.get_by_role("button", name="Show it").click()
 

@@ -136,4 +136,5 @@ def test_what_an_administrator_locked_is_shown_as_locked(
     assert capture.is_disabled()
     page.get_by_text(re.compile("Locked: .*jupyter_codesave_config")).wait_for()
     assert field(page, "automatic").is_enabled()
+    assert page.get_by_text("notice").count() == 0  # which were shown is not a person's to set
     assert page.problems == []

@@ -163,10 +163,47 @@ def test_a_run_that_goes_on_is_shown_as_it_goes(lab: Lab, page: Any) -> None:
     going = viewer.locator(".codesave-SessionCell", has_text="time.sleep(3)")
     going.locator(".jp-OutputArea-output", has_text="first").wait_for()
     assert going.get_attribute("data-status") == "running"
+    assert going.locator(".jp-InputPrompt").inner_text() == "[*]:"
+    row = viewer.locator(".codesave-Timeline li[data-status=running]")
+    assert row.locator(".codesave-Timeline-time").inner_text() == "running"
     assert "running" in viewer.locator("h2").inner_text()
     going.locator(".jp-OutputArea-output", has_text="second").wait_for()
     viewer.locator(".codesave-SessionCell[data-status=ok]", has_text="time.sleep(3)").wait_for()
     viewer.locator(".codesave-Timeline li[data-status=ok]", has_text="import time").wait_for()
+    assert going.locator(".jp-InputPrompt").inner_text() != "[*]:"
+    assert page.problems == []
+
+
+def test_what_was_running_when_its_kernel_was_killed_is_unfinished(lab: Lab, page: Any) -> None:
+    kernel = lab.home.kernel("killed.ipynb")
+    kernel.client.execute("print('before', flush=True); import os; os.kill(os.getpid(), 9)")
+    crashed = wait_until(
+        lambda: [
+            run
+            for run in lab.api("runs?notebook=killed.ipynb")["runs"]
+            if run["state"] == "crashed"
+        ],
+        "the end of the run",
+    )
+    kernel.stop()
+    viewer = view(page, lab, crashed[0]["id"])
+    row = viewer.locator(".codesave-Timeline li[data-status=unfinished]")
+    assert row.locator(".codesave-Timeline-time").inner_text() == "unfinished"
+    viewer.locator(".codesave-SessionCell[data-status=unfinished]", has_text="os.kill").wait_for()
+    assert page.problems == []
+
+
+def test_where_two_columns_have_no_room_the_timeline_stands_above(
+    lab: Lab, page: Any, viewed: str
+) -> None:
+    viewer = view(page, lab, viewed)
+    parts = [viewer.locator(f".codesave-{name}") for name in ("Timeline", "SessionCells")]
+    timeline, cells = (part.bounding_box() for part in parts)
+    assert timeline["x"] + timeline["width"] <= cells["x"]
+    page.set_viewport_size({"width": 700, "height": 800})
+    timeline, cells = (part.bounding_box() for part in parts)
+    assert timeline["y"] + timeline["height"] <= cells["y"]
+    assert timeline["width"] == cells["width"]
     assert page.problems == []
 
 

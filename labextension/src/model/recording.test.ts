@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import type { CodeSaveClient } from '../client';
+import { NoAnswerError, type CodeSaveClient } from '../client';
 import type { IRecording, IStatus } from '../tokens';
 import { RecordingModel } from './recording';
 
@@ -64,4 +64,13 @@ test('a session that fails tells its own reason, whatever the metadata ask for',
     reason: 'no room',
     sourcesOnly: false
   });
+});
+
+test('without an answer of the server nobody knows whether kernels go on recording', async () => {
+  const client = { status: () => Promise.reject(new NoAnswerError()) };
+  const model = new RecordingModel(client as unknown as CodeSaveClient);
+  assert.equal(model.of(null).state, 'unknown');
+  await model.refresh();
+  assert.equal(model.of(notebook()).state, 'unknown');
+  assert.match(model.of(null).reason ?? '', /does not answer/);
 });

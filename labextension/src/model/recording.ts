@@ -1,5 +1,5 @@
 import { Signal, type ISignal } from '@lumino/signaling';
-import type { CodeSaveClient } from '../client';
+import { NoAnswerError, type CodeSaveClient } from '../client';
 import type { Capture, IStatus, RecordingState } from '../tokens';
 import { baseName } from './titles';
 
@@ -49,11 +49,13 @@ export class RecordingModel {
   /** Before the notebook's first execution the server's level and its own metadata speak. */
   of(notebook: INotebook | null): IRecorded {
     if (this.error) {
-      return { state: 'failed', reason: this.error.message, sourcesOnly: false };
+      // kernels go on without the server
+      const state = this.error instanceof NoAnswerError ? 'unknown' : 'failed';
+      return { state, reason: this.error.message, sourcesOnly: false };
     }
     const status = this.status;
     if (!status) {
-      return { state: 'off', reason: null, sourcesOnly: false };
+      return { state: 'unknown', reason: null, sourcesOnly: false };
     }
     // a session learns of a switch at its next cell: until then its own entry is of yesterday
     if (status.capture === 'off' || !status.automatic) {

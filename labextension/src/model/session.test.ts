@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { IOutlined } from '../tokens';
-import { changedCells, outcome, spent } from './session';
+import { changedCells, ended, outcome, spent } from './session';
 
 function ran(execution: number, size = 0): IOutlined {
   return {
@@ -30,6 +30,17 @@ test('what a person stopped was interrupted and did not fail', () => {
   assert.equal(outcome({ ...failed, error: 'KeyboardInterrupt' }), 'interrupted');
   assert.equal(outcome({ ...failed, error: 'ValueError' }), 'error');
   assert.equal(outcome({ ...failed, status: null }), 'unknown');
+});
+
+test('what was running when its run ended is unfinished', () => {
+  const outline = {
+    language: null,
+    gaps: [],
+    executions: [ran(1), { ...ran(2), status: 'running' }]
+  };
+  const over = ended(outline);
+  assert.deepEqual(over.executions.map(outcome), ['ok', 'unfinished']);
+  assert.deepEqual(changedCells(outline.executions, over.executions), [1]);
 });
 
 test('the time spent is known when an execution has ended', () => {

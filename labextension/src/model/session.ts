@@ -31,10 +31,11 @@ export class SessionModel {
 
   async load(): Promise<void> {
     try {
-      const [page, outline] = await Promise.all([
+      const [page, found] = await Promise.all([
         this.client.run(this.run),
         this.client.executions(this.run)
       ]);
+      const outline = page.state === 'running' ? found : ended(found);
       for (const place of changedCells(this.executions, outline.executions)) {
         this._cells.forget(place);
         this._text.forget(place);
@@ -85,6 +86,14 @@ export class SessionModel {
   private _text: SessionText;
   private _pending = false;
   private _changed = new Signal<this, void>(this);
+}
+
+/** An outline of a run that is over: what had no end then never will. */
+export function ended(outline: IOutline): IOutline {
+  const executions = outline.executions.map(each =>
+    each.status === 'running' ? { ...each, status: 'unfinished' } : each
+  );
+  return { ...outline, executions };
 }
 
 /** The places at which two outlines of one session differ. */

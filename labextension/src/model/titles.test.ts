@@ -39,6 +39,11 @@ test('a name that a person gave is part of the title', () => {
   );
 });
 
+test('a script is not counted in cells', () => {
+  const script = run({ kind: 'script', notebook: null, program: 'train.py', executions: 1 });
+  assert.equal(runTitle(script, now, 'en-GB'), 'train.py · Tue 14:02');
+});
+
 test('a name that is only the id or the notebook is not a given name', () => {
   assert.equal(givenName(run({ name: '1a2b3c4d' })), null);
   assert.equal(givenName(run({ name: 'analysis.ipynb' })), null);

@@ -116,9 +116,13 @@ export function runTitle(
   if (name) {
     parts.splice(1, 0, name);
   }
-  return [...parts, cellCount(run.executions)].join(' · ');
+  return [...parts, cellCount(run)].filter(Boolean).join(' · ');
 }
 
-export function cellCount(count: number): string {
-  return `${count} ${count === 1 ? 'cell' : 'cells'}`;
+/** How many cells ran; nothing of a script, which is one. */
+export function cellCount({ executions, kind }: IRun): string {
+  if (kind === 'script' && executions < 2) {
+    return '';
+  }
+  return `${executions.toLocaleString()} ${executions === 1 ? 'cell' : 'cells'}`;
 }

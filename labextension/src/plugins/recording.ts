@@ -35,7 +35,8 @@ export const recording: JupyterFrontEndPlugin<void> = {
     const explain = async () => {
       await model.refresh();
       const { state, reason, sourcesOnly } = model.of(notebook());
-      const { status } = model;
+      // without an answer there is nothing to switch, and what was known may be no more
+      const status = model.error ? null : model.status;
       const off = status?.capture === 'off';
       const by = reason ?? status?.decided_by;
       const decided =
@@ -43,7 +44,7 @@ export const recording: JupyterFrontEndPlugin<void> = {
           ? trans.__('Nothing switches it off.')
           : trans.__('Decided by: %1.', by);
       const lines = [
-        state === 'failed' ? reason : decided,
+        status && state !== 'failed' ? decided : reason,
         sourcesOnly && trans.__('Only the sources of cells are kept, not what they put out.'),
         status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size))
       ];
@@ -53,7 +54,7 @@ export const recording: JupyterFrontEndPlugin<void> = {
       }
       const buttons = [Dialog.cancelButton({ label: trans.__('Close') })];
       // What is off by something else than the switch, the switch cannot stop or begin.
-      if (off || state !== 'off') {
+      if (status && (off || state !== 'off')) {
         const label = off ? trans.__('Record again') : trans.__('Stop recording');
         buttons.push(Dialog.okButton({ label }));
       }

@@ -3,7 +3,6 @@ import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { JSONExt, type JSONValue } from '@lumino/coreutils';
-import { CommandIDs } from '../commands';
 import { ICodeSave, type ISettingsPayload } from '../tokens';
 
 const ID = 'jupyter-codesave:plugin';
@@ -44,38 +43,6 @@ export const settings: JupyterFrontEndPlugin<void> = {
     server = await client.serverSettings().catch(() => ({}));
     const own = await registry.load(ID, true);
 
-    /** Said once to every user: what is recorded, where it stays and how to stop it. */
-    const welcome = async () => {
-      const { capture } = server;
-      if (own.get('welcomed').composite || !capture || capture.value === 'off') {
-        return;
-      }
-      const { dir } = await client.status();
-      Notification.info(
-        trans.__(
-          'Every cell that you run is recorded by itself. It stays on this machine, in %1.',
-          dir
-        ),
-        {
-          autoClose: 20_000,
-          actions: [
-            {
-              label: trans.__('Code history'),
-              callback: () => void app.commands.execute(CommandIDs.openRuns)
-            },
-            {
-              label: trans.__('Settings'),
-              callback: () =>
-                void app.commands.execute('settingeditor:open', {
-                  query: trans.__('Code saving')
-                })
-            }
-          ]
-        }
-      );
-      await own.set('welcomed', true);
-    };
-
     let taking = false;
     /** What the server says, into the editor. */
     const take = async () => {
@@ -95,7 +62,6 @@ export const settings: JupyterFrontEndPlugin<void> = {
       }
     };
     await take();
-    void app.restored.then(() => welcome());
 
     own.changed.connect(async () => {
       if (taking) {

@@ -16,16 +16,15 @@ export function cellHeader(
   badge.textContent = entry.superseded
     ? trans.__('Earlier execution')
     : changeWords(entry.change, trans);
-  const fields = document.createElement('span');
-  fields.className = 'codesave-CellDiff-fields';
-  fields.textContent =
-    entry.change === 'modified' || entry.change === 'moved'
-      ? entry.fields.map(field => fieldWords(field, trans)).join(', ')
-      : '';
+  node.append(badge);
+  if ((entry.change === 'modified' || entry.change === 'moved') && entry.fields.length) {
+    const fields = document.createElement('span');
+    fields.textContent = entry.fields.map(field => fieldWords(field, trans)).join(', ');
+    node.append(fields);
+  }
   const prompts = document.createElement('span');
   prompts.className = 'codesave-CellDiff-prompts';
   prompts.textContent = [...new Set([prompt(base), prompt(head)])].filter(Boolean).join(' → ');
-  node.append(badge, fields);
   if (entry.change === 'moved') {
     const jump = document.createElement('button');
     jump.className = 'codesave-Link';
@@ -66,4 +65,9 @@ function fieldWords(field: Field, trans: TranslationBundle): string {
     case 'metadata':
       return trans.__('metadata');
   }
+}
+
+/** What is said where a diff was given up for its length. */
+export function coarseWords(trans: TranslationBundle): string {
+  return trans.__('Too large to compare finely: parts of it are shown as changed as a whole.');
 }

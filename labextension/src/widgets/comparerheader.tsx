@@ -109,13 +109,20 @@ function Sides({ model, actions, trans }: IProps): JSX.Element {
   );
 }
 
+/** Characters of a title's part that is never cut: of a time, a count or an id. */
+const KEPT = 24;
+
 /** A long name is cut, what tells it from others of that name is not. */
 function Title({ words }: { words: string }): JSX.Element {
-  const [name, ...rest] = words.split(' · ');
+  const parts = words.split(' · ').map((part, i) => (
+    <span key={i} className={i > 0 && part.length <= KEPT ? 'codesave-mod-kept' : ''}>
+      {i > 0 && ' · '}
+      {part}
+    </span>
+  ));
   return (
     <span className="codesave-Sides-title" title={words}>
-      <span>{name}</span>
-      {rest.length > 0 && <span>{` · ${rest.join(' · ')}`}</span>}
+      {parts}
     </span>
   );
 }

@@ -3,6 +3,7 @@ import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import { SESSION, type ComparisonModel } from '../model/comparison';
 import type { IComparedFile, IFacts } from '../tokens';
+import { coarseWords } from './cellheader';
 import { Drawn } from './drawn';
 import { countFacts } from './facts';
 import { moveFocus } from './listkeys';
@@ -31,7 +32,6 @@ export class FileTree extends ReactWidget {
             <Files
               files={this.model.comparison?.files ?? []}
               facts={this.model.comparison?.facts ?? null}
-              truncated={this.model.comparison?.truncated ?? false}
               choice={this.choice()}
               choose={this.choose}
               trans={this.trans}
@@ -47,7 +47,6 @@ export class FileTree extends ReactWidget {
 interface IFilesProps {
   files: IComparedFile[];
   facts: IFacts | null;
-  truncated: boolean;
   choice: Choice | null;
   choose: (choice: Choice) => void;
   trans: TranslationBundle;
@@ -83,11 +82,6 @@ function Files(props: IFilesProps): JSX.Element {
             ? trans.__('Hide unchanged files')
             : trans._n('Show %1 unchanged file', 'Show %1 unchanged files', same.length)}
         </button>
-      )}
-      {props.truncated && (
-        <p className="codesave-note" role="status">
-          {trans.__('The comparison was long: some changes are shown coarser than they are.')}
-        </p>
       )}
       {factCount > 0 && (
         <button
@@ -138,6 +132,11 @@ function FileRow({ file, chosen, reachable, choose, trans }: IFileRowProps): JSX
         <span className="codesave-FileTree-folder">{folder}</span>
         {name}
       </span>
+      {file.truncated && (
+        <span className="codesave-Badge" title={coarseWords(trans)}>
+          {trans.__('coarse')}
+        </span>
+      )}
       <Counts file={file} trans={trans} />
     </li>
   );

@@ -60,6 +60,7 @@ function History({ model, commands, trans }: IProps): JSX.Element {
     <>
       <Filter model={model} trans={trans} />
       <Actions model={model} commands={commands} trans={trans} />
+      <Fault model={model} trans={trans} />
       <div className="codesave-RunBrowser-list">
         {model.groups.map((group, i) => (
           <RunGroup
@@ -145,7 +146,19 @@ function Actions({ model, commands, trans }: IProps): JSX.Element {
   );
 }
 
-/** What stands below the last run: more, nothing, or what went wrong. */
+/** What went wrong, above a list that may be of earlier. */
+function Fault({ model, trans }: Omit<IProps, 'commands'>): JSX.Element | null {
+  return model.error ? (
+    <div className="codesave-note" role="alert">
+      <p>{model.error.message}</p>
+      <button className="codesave-Button" onClick={() => void model.refresh()}>
+        {trans.__('Try again')}
+      </button>
+    </div>
+  ) : null;
+}
+
+/** What stands below the last run: more or nothing. */
 function Rest({ model, trans }: Omit<IProps, 'commands'>): JSX.Element | null {
   const end = React.useRef<HTMLDivElement>(null);
   React.useEffect(() => {
@@ -164,14 +177,7 @@ function Rest({ model, trans }: Omit<IProps, 'commands'>): JSX.Element | null {
     return () => observer.disconnect();
   });
   if (model.error) {
-    return (
-      <div className="codesave-note" role="alert">
-        <p>{model.error.message}</p>
-        <button className="codesave-Button" onClick={() => void model.refresh()}>
-          {trans.__('Try again')}
-        </button>
-      </div>
-    );
+    return null;
   }
   if (model.state === 'loading') {
     return <p className="codesave-note">{trans.__('Loading…')}</p>;

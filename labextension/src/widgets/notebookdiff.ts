@@ -8,7 +8,7 @@ import { narrowed } from '../model/narrowing';
 import { sourceOf } from '../model/source';
 import type { IComparedFile, ICellChange, PartialCell } from '../tokens';
 import { CellDiff } from './celldiff';
-import { cellHeader } from './cellheader';
+import { cellHeader, coarseWords } from './cellheader';
 import { CellList, LINE, type IRow, type ISource } from './celllist';
 import type { Languages } from './textdiff';
 
@@ -55,8 +55,7 @@ export class NotebookDiff extends CellList {
       this.changes.length === 0 && trans.__('The notebooks do not differ in what is shown.'),
       file.session && trans.__('What ran in the session beside what the notebook says.'),
       file.metadata && trans.__('The metadata of the notebook itself differ.'),
-      file.truncated &&
-        trans.__('The comparison was long: some changes are shown coarser than they are.')
+      file.truncated && coarseWords(trans)
     ];
     return said.filter(line => typeof line === 'string');
   }

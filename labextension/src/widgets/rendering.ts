@@ -156,6 +156,8 @@ export function withoutRemote(html: string): string {
         if (node.localName === 'img' && name === 'src') {
           node.setAttribute('data-codesave-src', value);
           node.setAttribute('title', `Not loaded: ${value}\nClick to show it.`);
+          node.setAttribute('role', 'button');
+          node.setAttribute('tabindex', '0');
         }
       }
     }
@@ -173,17 +175,23 @@ export function withoutRemote(html: string): string {
   return page.body.innerHTML;
 }
 
-/** Has a click on an image that was not loaded load it. */
+/** Has a click on an image that was not loaded, or Enter, load it. */
 export function showBlockedOnClick(node: HTMLElement): void {
-  node.addEventListener('click', event => {
+  const show = (event: Event) => {
     const image = (event.target as Element).closest('img.codesave-blocked');
     const source = image?.getAttribute('data-codesave-src');
     if (image && source) {
       event.preventDefault();
       image.classList.remove('codesave-blocked');
       image.removeAttribute('data-codesave-src');
-      image.removeAttribute('title');
+      ['title', 'role', 'tabindex'].forEach(name => image.removeAttribute(name));
       image.setAttribute('src', source);
+    }
+  };
+  node.addEventListener('click', show);
+  node.addEventListener('keydown', event => {
+    if (event.key === 'Enter' || event.key === ' ') {
+      show(event);
     }
   });
 }

@@ -95,6 +95,10 @@ function RunRow(props: IRowProps): JSX.Element {
     >
       <span className="codesave-Run-state" aria-hidden="true" />
       <span className="codesave-Run-title">{dayAndTime(run.started, seconds)}</span>
+      <span className="codesave-Run-detail">
+        <span className="codesave-Run-words">{stateWords(run.state, trans)}</span>
+        <span>{cellCount(run)}</span>
+      </span>
       {givenName(run) && <strong className="codesave-Run-name">{givenName(run)}</strong>}
       {run.tags.length > 0 && (
         <span className="codesave-Run-tags">
@@ -105,10 +109,6 @@ function RunRow(props: IRowProps): JSX.Element {
           ))}
         </span>
       )}
-      <span className="codesave-Run-detail">
-        <span className="codesave-Run-words">{stateWords(run.state, trans)}</span>
-        <span className="codesave-Run-count">{cellCount(run.executions)}</span>
-      </span>
     </li>
   );
 }

@@ -93,18 +93,19 @@ export class SessionCells extends CellList {
     let cell: ICell | null = null;
     return {
       fetch: () => (cell ? null : this.model.cell(place).then(found => void (cell = found))),
-      make: () => this.content(cell!)
+      make: () => this.content(cell!, outcome(execution) === 'running')
     };
   }
 
-  private content(cell: ICell): Widget {
+  private content(cell: ICell, running: boolean): Widget {
     const panel = new Panel();
     panel.addClass('codesave-SessionCell-content');
     const input = new Panel();
     input.addClass('jp-InputArea');
     const prompt = document.createElement('div');
     prompt.className = 'jp-InputPrompt';
-    prompt.textContent = `[${String(cell.execution_count ?? ' ')}]:`;
+    const count = running ? '*' : String(cell.execution_count ?? ' ');
+    prompt.textContent = `[${count}]:`;
     const source = textView(sourceOf(cell), this.language, this.trans.__('Source'));
     source.addClass('jp-InputArea-editor');
     input.addWidget(new Widget({ node: prompt }));

@@ -45,6 +45,8 @@ export function recordingWords(state: string, trans: TranslationBundle): string 
       return trans.__('Recording');
     case 'failed':
       return trans.__('Not recording!');
+    case 'unknown':
+      return trans.__('Recording?');
     default:
       return trans.__('Not recording');
   }

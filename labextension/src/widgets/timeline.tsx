@@ -84,6 +84,10 @@ function Executions({ executions, chosen, choose, trans }: IListProps): JSX.Elem
     () => executions.reduce((most, each) => Math.max(most, spent(each) ?? 0), 1),
     [executions]
   );
+  const widest = React.useMemo(
+    () => executions.reduce((most, { prompt }) => Math.max(most, `${prompt ?? ''}`.length), 1),
+    [executions]
+  );
   const look = () => {
     const { scrollTop: top, clientHeight: height } = list.current!;
     setView(now => (now.top === top && now.height === height ? now : { top, height }));
@@ -143,6 +147,7 @@ function Executions({ executions, chosen, choose, trans }: IListProps): JSX.Elem
       tabIndex={0}
       aria-label={trans.__('Executions')}
       aria-activedescendant={active >= first && active < end ? `${id}-${active}` : undefined}
+      style={{ '--codesave-prompt': `${widest + 2}ch` } as React.CSSProperties}
       onScroll={look}
       onKeyDown={onKeyDown}
     >
@@ -186,6 +191,7 @@ function Row(props: IRowProps): JSX.Element {
   const { prompt, started, line } = execution;
   const status = outcome(execution);
   const ms = spent(execution);
+  const words = outcomeWords(status, trans);
   return (
     <li
       id={props.id}
@@ -195,19 +201,13 @@ function Row(props: IRowProps): JSX.Element {
       aria-setsize={props.of}
       className={props.active ? 'codesave-mod-active' : ''}
       data-status={status}
-      title={[started && when(started), status, line].filter(Boolean).join('\n')}
+      title={[started && when(started), words ?? status, line].filter(Boolean).join('\n')}
       onClick={props.choose}
     >
       <span className="codesave-Timeline-prompt">{prompt === null ? '' : `[${prompt}]`}</span>
       <span className="codesave-Timeline-line">{line}</span>
       <span className="codesave-Timeline-time">
-        {status === 'error'
-          ? trans.__('error')
-          : status === 'interrupted'
-            ? trans.__('interrupted')
-            : ms === null
-              ? ''
-              : duration(ms)}
+        {words ?? (ms === null ? '' : duration(ms))}
       </span>
       <span
         className="codesave-Timeline-bar"
@@ -215,4 +215,20 @@ function Row(props: IRowProps): JSX.Element {
       />
     </li>
   );
+}
+
+/** How an execution that did not simply end stands; null for one that did. */
+function outcomeWords(status: string, trans: TranslationBundle): string | null {
+  switch (status) {
+    case 'running':
+      return trans.__('running');
+    case 'error':
+      return trans.__('error');
+    case 'interrupted':
+      return trans.__('interrupted');
+    case 'unfinished':
+      return trans.__('unfinished');
+    default:
+      return null;
+  }
 }
