@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ from .schema import SCHEMA
 
 _TELLING = ("texts", "executions", "runs", "versions", "series", "journals", "aliases", "artifacts")
 _WAIT = 60  # seconds that a writer waits for another
+_DAMAGED = ("malformed", "not a database", "could not decode", "can't decode")
+_SCHEMAS = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
 
 
@@ -105,7 +108,8 @@ class Catalog:
             self._fault: type[Exception] = driver.Error
             self._writing = self.engine.execution_options(codesave_writes=True)
             self._settle_schema()
-        except DBAPIError as error:
+        # What SQLite says of a damaged file may be no text.
+        except (DBAPIError, UnicodeDecodeError) as error:
             raise self._explain(error) from error
 
     @property
@@ -166,14 +170,14 @@ class Catalog:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, self._fault) as error:
+        except (DBAPIError, self._fault, UnicodeDecodeError) as error:
             raise self._explain(error) from error
 
     def _explain(self, error: Exception) -> CodeSaveError:
         said = str(getattr(error, "orig", error)).strip()
         reason = said.splitlines()[0] if said else "no reason given"
         lower = reason.lower()
-        if "malformed" in lower or "not a database" in lower:
+        if any(each in lower for each in _DAMAGED):
             return DamagedError(
                 f"the catalog {self.place} is damaged ({reason}); move it away and run "
                 "`jupyter codesave rebuild`"
@@ -262,6 +266,11 @@ def _schema_of(connection: sa.Connection) -> str | None:
         return None
     row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
     found = str(row[0]) if row else None
+    if found is not None and not _SCHEMAS.fullmatch(found):
+        raise DamagedError(
+            f"the catalog is damaged (it says to have schema {found!r}); move it away and run "
+            "`jupyter codesave rebuild`"
+        )
     if found is not None and _major(found) > _major(SCHEMA):
         raise UnavailableError(
             f"the store has schema {found}, written by a newer jupyter_codesave; this one knows "

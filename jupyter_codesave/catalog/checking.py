@@ -1,7 +1,8 @@
-"""Checking the catalog itself: its pages, and the code in it."""
+"""Checking the catalog itself: its pages, its types, its indexes, and the code in it."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -9,8 +10,29 @@ import sqlalchemy as sa
 from ..model.digest import digest_of
 from . import schema
 from .catalog import Transaction
+from .search import fold
 
 _BATCH = 5000
+_KINDS = {
+    schema.Digest: "blob",
+    sa.Integer: "integer",
+    sa.BigInteger: "integer",
+    sa.Boolean: "integer",
+    sa.Float: "real",
+}
+_HANGING = {
+    "a version has no record": "SELECT 1 FROM versions WHERE run IS NULL AND record IS NULL",
+    "a run that ended has no record": (
+        "SELECT 1 FROM runs WHERE state <> 'running' AND record IS NULL"
+    ),
+    "a sealed journal has no record": (
+        "SELECT 1 FROM journals WHERE sealed AND digest IS NOT NULL AND record IS NULL"
+    ),
+    "an alias names no version": (
+        "SELECT 1 FROM aliases LEFT JOIN versions ON versions.artifact = aliases.artifact "
+        "AND versions.number = aliases.number WHERE versions.artifact IS NULL"
+    ),
+}
 
 
 def faults(tx: Transaction) -> Iterator[str]:
@@ -19,8 +41,41 @@ def faults(tx: Transaction) -> Iterator[str]:
         for (said,) in tx.connection.exec_driver_sql("PRAGMA integrity_check(3)"):
             if said != "ok":
                 yield str(said).splitlines()[0]
+        yield from _odd_values(tx)
+    for said, query in _HANGING.items():
+        if tx.run(f"{query} LIMIT 1").fetchone() is not None:
+            yield said
     texts = schema.texts
-    query = sa.select(texts.c.digest, texts.c.text).where(texts.c.text.is_not(None))
-    for row in tx.execute(query.execution_options(yield_per=_BATCH)):
+    kept = sa.select(texts.c.digest, texts.c.text, texts.c.folded).where(texts.c.text.is_not(None))
+    for row in tx.execute(kept.execution_options(yield_per=_BATCH)):
         if digest_of(row.text.encode("utf-8", "surrogatepass")) != row.digest:
             yield f"the text of a cell is not {row.digest}"
+        elif fold(row.text) != row.folded:
+            yield f"what search knows of the text {row.digest} is not its text"
+
+
+def index_faults(tx: Transaction) -> Iterator[str]:
+    """Say whether the trigram index is that of the texts; in a transaction that may write."""
+    if tx.sqlite:
+        try:
+            tx.run("INSERT INTO texts_trigrams(texts_trigrams, rank) VALUES ('integrity-check', 1)")
+        except sqlite3.DatabaseError as error:
+            yield f"the index of texts: {error}"
+
+
+def _odd_values(tx: Transaction) -> Iterator[str]:
+    """Name the columns that hold values of another type than they should: SQLite takes any."""
+    for table in schema.metadata.sorted_tables:
+        for column in table.columns:
+            name = f'"{column.name}"'
+            kind = next((_KINDS[each] for each in _KINDS if type(column.type) is each), "text")
+            fits = f"typeof({name}) = '{kind}'"
+            if isinstance(column.type, schema.Digest):
+                fits += f" AND length({name}) = 32"
+            if isinstance(column.type, sa.Boolean):
+                fits += f" AND {name} IN (0, 1)"
+            if column.nullable:
+                fits = f"{name} IS NULL OR {fits}"
+            query = f'SELECT 1 FROM "{table.name}" WHERE NOT ({fits}) LIMIT 1'
+            if tx.run(query).fetchone() is not None:
+                yield f"{table.name}.{column.name} holds what it cannot hold"

@@ -41,12 +41,6 @@ def every(tx: Transaction) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(sa.select(_journals)).mappings()]
 
 
-def release(tx: Transaction, session: str) -> None:
-    """Note that a sealed journal is kept no longer."""
-    here = _journals.c.session == session
-    tx.execute(sa.update(_journals).where(here).values(digest=None, record=None))
-
-
 def drop(tx: Transaction, session: str) -> None:
     """Forget a journal."""
     tx.execute(sa.delete(_journals).where(_journals.c.session == session))

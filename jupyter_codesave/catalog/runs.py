@@ -181,6 +181,12 @@ def records(tx: Transaction) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
+def record_of(tx: Transaction, run_id: str) -> str | None:
+    """Name a run's record."""
+    found: str | None = tx.execute(sa.select(_runs.c.record).where(_runs.c.id == run_id)).scalar()
+    return found
+
+
 def revision(tx: Transaction, run_id: str) -> int:
     """Give the revision of a run's record; 0 before the first."""
     return int(tx.execute(sa.select(_runs.c.revision).where(_runs.c.id == run_id)).scalar() or 0)

@@ -25,6 +25,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from ..errors import DamagedError
+
 SCHEMA = "1.0"
 _MARK = "\x01"
 _number = BigInteger().with_variant(Integer, "sqlite")
@@ -39,6 +41,16 @@ def spell_words(text: str) -> str:
     except UnicodeEncodeError:
         return _MARK + json.dumps(text)
     return _MARK + json.dumps(text) if "\0" in text or text[:1] == _MARK else text
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DamagedError(
+            f"the catalog is damaged (it holds {str(text)[:60]!r} for JSON); move it away and run "
+            "`jupyter codesave rebuild`"
+        ) from error
 
 
 class Words(TypeDecorator[str]):
@@ -57,7 +69,7 @@ class Words(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Undo the escaping."""
         if value is not None and value.startswith(_MARK):
-            return str(json.loads(value[1:]))
+            return str(_read(value[1:]))
         return value
 
 
@@ -75,7 +87,7 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Read the value back."""
-        return None if value is None else json.loads(value)
+        return None if value is None else _read(value)
 
 
 class Digest(TypeDecorator[str]):

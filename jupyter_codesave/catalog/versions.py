@@ -72,19 +72,21 @@ def set_columns(tx: Transaction, name: str, number: int, **columns: Any) -> None
     tx.execute(sa.update(_versions).where(here).values(**columns))
 
 
-def alias(tx: Transaction, name: str, alias: str, number: int, moved: str) -> None:
-    """Move an alias to a version, unless it was moved later than `moved`."""
+def alias(tx: Transaction, name: str, alias: str, number: int, moved: str) -> bool:
+    """Move an alias to a version, unless it was moved later than `moved`; tell whether it was.
+
+    One that is there already stays as it is.
+    """
     row = {"artifact": name, "alias": alias, "number": number, "moved": moved}
     insert = tx.insert(_aliases)
     changes = {"number": insert.excluded.number, "moved": insert.excluded.moved}
-    tx.execute(
-        insert.on_conflict_do_update(
-            index_elements=["artifact", "alias"],
-            set_=changes,
-            where=_aliases.c.moved <= insert.excluded.moved,
-        ),
-        [row],
+    is_older = _aliases.c.moved <= insert.excluded.moved
+    statement = insert.values(row).on_conflict_do_update(
+        index_elements=["artifact", "alias"],
+        set_=changes,
+        where=sa.and_(is_older, _aliases.c.number != insert.excluded.number),
     )
+    return bool(tx.execute(statement).rowcount)
 
 
 def moves(tx: Transaction, name: str, number: int) -> dict[str, str]:
@@ -94,8 +96,11 @@ def moves(tx: Transaction, name: str, number: int) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def drop(tx: Transaction, name: str, number: int) -> None:
-    """Remove a version; `latest` falls back to the newest one left, the artifact goes with all."""
+def drop(tx: Transaction, name: str, number: int) -> Version | None:
+    """Remove a version; the artifact goes with the last one.
+
+    Gives the newest one left, when `latest` has fallen back to it.
+    """
     here = sa.and_(_versions.c.artifact == name, _versions.c.number == number)
     tx.execute(sa.delete(_versions).where(here))
     aliases = moves(tx, name, number)
@@ -106,6 +111,8 @@ def drop(tx: Transaction, name: str, number: int) -> None:
         tx.execute(sa.delete(_series).where(_series.c.name == name))
     elif "latest" in aliases:
         alias(tx, name, "latest", last.number, aliases["latest"])
+        return last
+    return None
 
 
 def resolve(tx: Transaction, name: str, selector: str) -> Version:
@@ -153,6 +160,13 @@ def artifacts(tx: Transaction) -> list[Artifact]:
     return [
         Artifact(row.name, row.type, row.project, tuple(by_name.get(row.name, ()))) for row in rows
     ]
+
+
+def record_of(tx: Transaction, name: str, number: int) -> str | None:
+    """Name the record of a version that no run made."""
+    here = sa.and_(_versions.c.artifact == name, _versions.c.number == number)
+    found: str | None = tx.execute(sa.select(_versions.c.record).where(here)).scalar()
+    return found
 
 
 def records(tx: Transaction) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import journals, runs, versions, whereabouts
@@ -62,10 +63,10 @@ def thin(store: Store, run_id: str, *, files: bool = False) -> None:
             runs.set_columns(tx, run_id, files=None, missing=(row["missing"] or []) + gone)
         session = row["session"]
         if all(_is_thin(tx, each) for each in runs.of_session(tx, session)):
-            journal = journals.columns(tx, session)
-            if journal and journal["sealed"] and journal["digest"]:
-                dropped.append(journal["record"])
-                journals.release(tx, session)
+            journal = journals.get(tx, session)
+            if journal and journal.sealed and journal.digest:
+                released = replace(journal, digest=None)
+                dropped.append(records.keep_journal(tx, store.contents, released))
 
     rewrite_versions(store, run_id, _without_outputs, also)
     store.contents.drop_records(dropped)

@@ -80,7 +80,6 @@ def _drop_rows(
         row = rows.columns(tx, run_id)
         if row is None:
             continue
-        dropped.append(row["record"])
         for version in versions.of_run(tx, run_id):
             sharing = [each for each in rows.sharing(tx, version.reference) if each not in chosen]
             if sharing:  # another run changed nothing and has the same version
@@ -88,8 +87,11 @@ def _drop_rows(
                 dropped.append(records.keep_run(tx, contents, sharing[0]))
                 continue
             rows.forget_artifact(tx, version.reference)
-            versions.drop(tx, version.artifact, version.number)
+            left = versions.drop(tx, version.artifact, version.number)
+            if left is not None:
+                dropped.append(records.keep_version(tx, contents, left))
             gone += 1
+        dropped.append(rows.record_of(tx, run_id))
         journals.forget_runs(tx, [(run_id, row["session"])])
         rows.drop(tx, run_id)
     return dropped, gone

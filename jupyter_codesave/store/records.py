@@ -28,8 +28,8 @@ from .plausible import is_plausible
 from .printed import printed
 
 Record = dict[str, Any]
-_EXECUTION = tuple(each.name for each in fields(Execution) if each.name != "run")
-_LEDGER = "ledger"
+EXECUTION = tuple(each.name for each in fields(Execution) if each.name != "run")
+LEDGER = "ledger"
 
 
 def now() -> str:
@@ -47,7 +47,7 @@ def of_run(tx: Transaction, run_id: str, revision: int) -> Record:
         "run": runs.to_row(runs.from_row(row)),
         **{name: row[name] for name in ("files", "missing", "deleted", "thinned", "edited")},
         "executions": [
-            [getattr(each, name) for name in _EXECUTION] for each in runs.executions(tx, run_id)
+            [getattr(each, name) for name in EXECUTION] for each in runs.executions(tx, run_id)
         ],
         "versions": [_of_version(tx, version) for version in versions.of_run(tx, run_id)],
     }
@@ -61,6 +61,16 @@ def of_version(tx: Transaction, version: Version) -> Record:
 def of_journal(state: JournalState) -> Record:
     """Lay out a sealed journal."""
     return {"kind": "journal", "revision": 0, "journal": dict(vars(state))}
+
+
+def ledger(tx: Transaction) -> Record:
+    """Lay out what belongs to no run."""
+    return {
+        "kind": LEDGER,
+        "revision": int(journals.fact(tx, "ledger revision") or 0),
+        "series": versions.all_series(tx),
+        "purged": journals.purged(tx),
+    }
 
 
 def keep_run(tx: Transaction, contents: Contents, run_id: str) -> str | None:
@@ -77,17 +87,31 @@ def keep_run(tx: Transaction, contents: Contents, run_id: str) -> str | None:
     return old
 
 
+def keep_version(tx: Transaction, contents: Contents, version: Version) -> str | None:
+    """Write anew the record that tells of a version; give the one it takes the place of."""
+    if version.run is not None:
+        return keep_run(tx, contents, version.run)
+    old = versions.record_of(tx, version.artifact, version.number)
+    record = contents.put_record(dump(of_version(tx, version)))
+    versions.set_columns(tx, version.artifact, version.number, record=record)
+    return old if record != old else None
+
+
+def keep_journal(tx: Transaction, contents: Contents, state: JournalState) -> str | None:
+    """Note a sealed journal, with its record; give the one it takes the place of."""
+    row = journals.columns(tx, state.session)
+    record = contents.put_record(dump(of_journal(state)))
+    journals.put(tx, state, record)
+    old: str | None = row["record"] if row else None
+    return old if record != old else None
+
+
 def keep_ledger(tx: Transaction, contents: Contents) -> str | None:
     """Write anew what belongs to no run: series' names and purged runs. Gives the old record."""
-    old = journals.fact(tx, _LEDGER)
-    ledger = {
-        "kind": _LEDGER,
-        "revision": int(journals.fact(tx, "ledger revision") or 0) + 1,
-        "series": versions.all_series(tx),
-        "purged": journals.purged(tx),
-    }
-    journals.set_fact(tx, _LEDGER, contents.put_record(dump(ledger)))
-    journals.set_fact(tx, "ledger revision", str(ledger["revision"]))
+    old, now_ = journals.fact(tx, LEDGER), ledger(tx)
+    now_["revision"] += 1
+    journals.set_fact(tx, LEDGER, contents.put_record(dump(now_)))
+    journals.set_fact(tx, "ledger revision", str(now_["revision"]))
     return old
 
 
@@ -95,23 +119,21 @@ def keep_again(tx: Transaction, contents: Contents, digest: str) -> str | None:
     """Write anew a record that the catalog stands by; give it when others have taken its place."""
     if run := runs.by_record(tx).get(digest):
         return keep_run(tx, contents, run)
-    if journals.fact(tx, _LEDGER) == digest:
+    if journals.fact(tx, LEDGER) == digest:
         return keep_ledger(tx, contents)
     for row in journals.every(tx):
         state = journals.get(tx, row["session"]) if row["record"] == digest else None
         if state is not None:
-            journals.put(tx, state, contents.put_record(dump(of_journal(state))))
+            return keep_journal(tx, contents, state)
     for version in versions.with_record(tx, digest):
-        record = contents.put_record(dump(of_version(tx, version)))
-        versions.set_columns(tx, version.artifact, version.number, record=record)
-        return digest if record != digest else None
+        return keep_version(tx, contents, version)
     return None
 
 
 def in_use(tx: Transaction) -> set[str]:
     """Name the records that the catalog stands by."""
     found = {row["record"] for row in journals.every(tx)} | set(versions.records(tx))
-    found |= set(runs.records(tx)) | {journals.fact(tx, _LEDGER)}
+    found |= set(runs.records(tx)) | {journals.fact(tx, LEDGER)}
     return {digest for digest in found if digest}
 
 
@@ -141,7 +163,7 @@ def newest(found: Iterable[Record], *, merge: bool = False) -> list[Record]:
     for at, record in enumerate(found):
         kind = record["kind"]
         key: Any = (kind, record["run"]["id"]) if kind == "run" else at
-        if kind == _LEDGER and not merge:
+        if kind == LEDGER and not merge:
             key = kind
         if key not in kept or kept[key]["revision"] <= record["revision"]:
             kept[key] = record
@@ -167,10 +189,10 @@ def restore(tx: Transaction, contents: Contents, record: Record, digest: str | N
 
     `digest` names the record where it lies in this store; None: it will get one of this store.
     """
-    if record["kind"] == _LEDGER:
+    if record["kind"] == LEDGER:
         versions.put_series(tx, [tuple(row[:3]) for row in record["series"]])
         journals.forget_runs(tx, [tuple(row[:2]) for row in record["purged"]])
-        journals.set_fact(tx, _LEDGER, digest or "")
+        journals.set_fact(tx, LEDGER, digest or "")
         journals.set_fact(tx, "ledger revision", str(record["revision"]))
     elif record["kind"] == "journal":
         known = {name: record["journal"][name] for name in JournalState.__dataclass_fields__}
@@ -199,7 +221,7 @@ def _restore_run(tx: Transaction, contents: Contents, record: Record, digest: st
         revision=record["revision"],
     )
     # A newer version's rows may be longer.
-    rows = [dict(zip(_EXECUTION, row, strict=False)) for row in record["executions"]]
+    rows = [dict(zip(EXECUTION, row, strict=False)) for row in record["executions"]]
     executions = [Execution(run.id, **row) for row in rows]
     known = {each.number for each in runs.executions(tx, run.id)}
     runs.drop_executions(tx, run.id, known - {each.number for each in executions})

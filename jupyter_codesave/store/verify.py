@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..blobs import envelope
+from ..blobs import envelope, packs
 from ..blobs.local import LocalBlobs
 from ..catalog import checking, journals, runs, versions, whereabouts
 from ..catalog.rows import Whereabouts
-from ..errors import CodeSaveError, NotFoundError
+from ..errors import CodeSaveError, DamagedError, NotFoundError
 from ..model.digest import digest_of
-from . import reach, records
+from . import agreement, reach
 from .garbage import rewrite
 from .healing import Healing
 
 if TYPE_CHECKING:
     from .store import Progress, Store
 
+_MOST = 3  # differences of the catalog are told
 Heal = Callable[[str], "bytes | None"]
 
 
@@ -28,19 +30,33 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
 
     Gives the numbers of `blobs`, `versions` and sealed `journals` looked at, and the lists
     `damaged` and `missing` (what was not mended) and `repaired`; each names a digest and what
-    leads to it. Bytes found damaged are set aside (`blobs/damaged`) and never served.
+    leads to it. Bytes found damaged are set aside (`blobs/damaged`) and never served. Of a catalog
+    that is damaged nothing more is told: on its word nothing is mended.
     """
     store.flush()
+    result: dict[str, Any] = dict.fromkeys(("blobs", "versions", "journals"), 0)
+    wrong: list[str] = []
+    mended: list[str] = []
+    try:
+        if not (faults := _check_catalog(store)):
+            wrong, mended = agreement.check(store)
+    except DamagedError as error:
+        faults = [str(error)]
+    if faults:
+        return {**result, "damaged": faults, "missing": [], "repaired": []}
     contents = store.contents
     with store.catalog.read() as tx:
-        places = list(whereabouts.every(tx))
+        places, sizes = list(whereabouts.every(tx)), whereabouts.packs(tx)
         manifests = versions.manifests(tx)
         saved = runs.saved_by(tx)
         sealed = {row["session"]: row["digest"] for row in journals.every(tx) if row["digest"]}
     bad: dict[str, str] = {}  # digest → damaged or missing
     bad_packs: set[str] = set()
-    for digest, state in _check_blobs(store, places, bad_packs, progress):
-        bad[digest] = state
+    for digest, state in _check_blobs(store, places, sizes, bad_packs, progress):
+        if state == "misplaced":
+            wrong.append(f"where {digest} lies, or how large it is")
+        else:
+            bad[digest] = state
     there = {each.digest for each in places}
     owners: dict[str, str] = {}
     named = [*manifests, *((f"the saved files of run {run}", digest) for run, digest in saved)]
@@ -67,62 +83,84 @@ def verify(store: Store, progress: Progress = iter, heal: Heal | None = None) ->
                     if part not in there:
                         bad.setdefault(part, "missing")
     repaired = _repair(store, bad, owners, heal)
-    mended = [*_check_records(store), *_mend_packs(store, bad_packs)]
-    result: dict[str, Any] = {
-        "blobs": len(places),
-        "versions": len(manifests),
-        "journals": len(sealed),
-    }
+    mended += _mend_packs(store, bad_packs)
+    result |= {"blobs": len(places), "versions": len(manifests), "journals": len(sealed)}
     for state in ("damaged", "missing"):
         result[state] = sorted(
             _named(digest, owners)
             for digest, found in bad.items()
             if found == state and digest not in repaired
         )
-    result["damaged"] += _check_catalog(store)
+    result["damaged"] += [_made_anew(store, f"it is wrong about {what}") for what in wrong[:_MOST]]
     result["repaired"] = sorted([*(_named(digest, owners) for digest in repaired), *mended])
     return result
 
 
 def _check_blobs(
-    store: Store, places: list[Whereabouts], bad_packs: set[str], progress: Progress
+    store: Store,
+    places: list[Whereabouts],
+    sizes: Mapping[str, int],
+    bad_packs: set[str],
+    progress: Progress,
 ) -> Iterator[tuple[str, str]]:
-    """Read and hash every blob; give those that are not right, and how. Gather damaged packs."""
+    """Read and hash every blob; give those that are not right, and how. Gather damaged packs.
+
+    `misplaced` are those that are right, but not what the catalog says of them.
+    """
     contents = store.contents
     pack = ""
     data: bytes | None = b""
+    index: dict[str, packs.Member] = {}
     payloads = _Recent(contents.read_any)
     for where in progress(places):
         try:
             if where.pack is None:
-                if _hash_loose(store, where, payloads) != where.digest:
-                    yield where.digest, "damaged"
-                continue
-            if where.pack != pack:
-                pack, data = where.pack, None
-                data = contents.packs.get(pack)
-                if digest_of(data) != pack:
-                    bad_packs.add(pack)
-            if data is None:
-                raise NotFoundError(pack)
-            laid_out = data[where.place or 0 : (where.place or 0) + where.stored]
-            if digest_of(envelope.decode(laid_out, payloads)) != where.digest:
+                found = _measure_loose(store, where, payloads)
+            else:
+                if where.pack != pack:
+                    pack, data, index = where.pack, None, {}
+                    data = contents.packs.get(pack)
+                    if digest_of(data) != pack:
+                        bad_packs.add(pack)
+                    else:
+                        index = {each.digest: each for each in packs.members(data)}
+                        if len(data) != sizes.get(pack, len(data)):
+                            yield pack, "misplaced"
+                if data is None:
+                    raise NotFoundError(pack)
+                laid_out = data[where.place or 0 : (where.place or 0) + where.stored]
+                decoded = envelope.decode(laid_out, payloads)
+                found = Whereabouts(digest_of(decoded), len(decoded), *where[2:])
+                if (member := index.get(found.digest)) is not None:
+                    found = found._replace(stored=member.length, place=member.offset)
+            if found.digest != where.digest:
                 yield where.digest, "damaged"
+            elif found != where and _is_still(store, where):
+                yield where.digest, "misplaced"
         except NotFoundError:
-            with store.catalog.read() as tx:
-                still = whereabouts.locate(tx, [where.digest]).get(where.digest)
-            if still == where:
+            if _is_still(store, where):
                 yield where.digest, "missing"
         except CodeSaveError:
             yield where.digest, "damaged"
 
 
-def _hash_loose(store: Store, where: Whereabouts, payloads: Callable[[str], bytes]) -> str:
-    sha = hashlib.sha256()
+def _is_still(store: Store, where: Whereabouts) -> bool:
+    """Tell whether a blob lies where it did when verify began, as far as the catalog knows."""
+    with store.catalog.read() as tx:
+        return whereabouts.locate(tx, [where.digest]).get(where.digest) == where
+
+
+def _measure_loose(
+    store: Store, where: Whereabouts, payloads: Callable[[str], bytes]
+) -> Whereabouts:
+    """Say of a blob of its own what is found of it."""
+    sha, size = hashlib.sha256(), 0
     with store.contents.loose.open(where.digest) as source:
         for piece in envelope.decode_stream(source, payloads):
             sha.update(piece)
-    return "sha256:" + sha.hexdigest()
+            size += len(piece)
+        stored = source.seek(0, os.SEEK_END) if source.seekable() else where.stored
+    return Whereabouts("sha256:" + sha.hexdigest(), size, stored, None, None)
 
 
 class _Recent:
@@ -190,34 +228,19 @@ def _mend_packs(store: Store, bad_packs: set[str]) -> list[str]:
 
 
 def _check_catalog(store: Store) -> list[str]:
-    """Say what is wrong with the catalog, and what to do: records have all that it says."""
+    """Say what is wrong with the catalog itself."""
     with store.catalog.read() as tx:
         found = list(islice(checking.faults(tx), 3))
-    way_out = "move it away and run `jupyter codesave rebuild`"
-    return [f"the catalog {store.catalog.name} ({fault}); {way_out}" for fault in found]
-
-
-def _check_records(store: Store) -> list[str]:
-    """Write records anew that cannot be read: the catalog has what they say."""
-    contents = store.contents
-    mended = []
-    with store.catalog.read() as tx:
-        named = sorted(records.in_use(tx))
-    for digest in named:
-        try:
-            fine = records.load(contents.records.get(digest), digest) is not None
-        except CodeSaveError:
-            fine = False
-        if fine:
-            continue
-        old = None
+    if not found:
         with store.catalog.write() as tx:
-            tx.keep_blobs()
-            if digest in records.in_use(tx):  # else superseded meanwhile
-                old = records.keep_again(tx, contents, digest)
-                mended.append(f"{digest} (a record)")
-        contents.drop_records([old])
-    return mended
+            found = list(checking.index_faults(tx))
+    return [_made_anew(store, fault) for fault in found]
+
+
+def _made_anew(store: Store, fault: str) -> str:
+    """Say what to do about a catalog that is damaged: blobs and records have all that it says."""
+    way_out = "move it away and run `jupyter codesave rebuild`"
+    return f"the catalog {store.catalog.name} ({fault}); {way_out}"
 
 
 def _named(digest: str, owners: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..catalog import journals, runs, versions, whereabouts
@@ -68,7 +69,7 @@ def write(
             runs.put(tx, run, edited, **own)
         runs.put_executions(tx, executions)
         made = [
-            _commit(tx, contents, name, digests[name], manifest, run, aliases)
+            _commit(tx, contents, name, digests[name], manifest, run, aliases, dropped)
             for name, manifest in commit.items()
         ]
         if run is not None:
@@ -110,6 +111,7 @@ def _commit(
     manifest: Manifest,
     run: Run | None,
     aliases: Sequence[str],
+    dropped: list[str | None],
 ) -> Version:
     versions.lock(tx, name, run.project if run else "")
     last = versions.newest(tx, name)
@@ -120,13 +122,13 @@ def _commit(
     else:
         version = Version(name, number, digest, manifest.size, run.id if run else None, created)
         versions.add(tx, version)
-    for alias in aliases:
-        versions.alias(tx, name, alias, number, created)
+    moved = [versions.alias(tx, name, alias, number, created) for alias in aliases]
     found = versions.one(tx, name, number)
     assert found is not None
-    if run is None and (last is None or last.number != number):
-        digest = contents.put_record(records.dump(records.of_version(tx, found)))
-        versions.set_columns(tx, name, number, record=digest)
+    is_new = last is None or last.number != number
+    # The record of this run is written last; another's is it that tells of an older version.
+    if (is_new or any(moved)) and (found.run is None or run is None or found.run != run.id):
+        dropped.append(records.keep_version(tx, contents, found))
     return found
 
 
@@ -145,22 +147,17 @@ def _require(tx: Transaction, manifests: Mapping[str, Manifest]) -> None:
 
 
 def _put_journal(tx: Transaction, contents: Contents, state: JournalState) -> str | None:
-    old = digest = None
-    if state.sealed:
-        row = journals.columns(tx, state.session)
-        old = row["record"] if row else None
-        if not state.digest:
-            state = JournalState(**{**vars(state), "digest": None})
-        else:
-            there = whereabouts.touch(tx, [state.digest], time.time())
-            if not there:
-                raise DamagedError(
-                    f"the journal of session {state.session} is not in the store as "
-                    f"{state.digest}; seal it again"
-                )
-        digest = contents.put_record(records.dump(records.of_journal(state)))
-    journals.put(tx, state, digest)
-    return old if old != digest else None
+    if not state.sealed:
+        journals.put(tx, state)
+        return None
+    if not state.digest:
+        state = replace(state, digest=None)
+    elif not whereabouts.touch(tx, [state.digest], time.time()):
+        raise DamagedError(
+            f"the journal of session {state.session} is not in the store as {state.digest}; "
+            "seal it again"
+        )
+    return records.keep_journal(tx, contents, state)
 
 
 def _printed(contents: Contents, commit: Mapping[str, Manifest]) -> dict[int, str]:

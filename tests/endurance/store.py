@@ -1,6 +1,7 @@
-"""The store under blows: killed, raced, and its power cut; every time it must be whole.
+"""The store under blows: killed, raced, its power cut; every time it must be whole.
 
-`--kills N`, `--seconds N` and `--commits N` change the counts (200, 60, 300).
+And bytes of its catalog are flipped: each is told of by `verify`, or changes nothing that is said.
+`--kills N`, `--seconds N`, `--commits N` and `--flips N` change the counts (200, 60, 300, 5000).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.store import blows
+from tests.store import blows, flips
 
 
 def main(arguments: list[str]) -> None:
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--commits", type=int, default=300)
+    parser.add_argument("--flips", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 30))
     options = parser.parse_args(arguments)
     chance = random.Random(options.seed)
@@ -36,4 +38,8 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         counts = blows.cut_power(Path(folder), options.commits, cuts=40, chance=chance)
     print(f"power cuts: {counts}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        flips.build(Path(folder))
+        counts = flips.flip(Path(folder), options.flips, chance)
+    print(f"flipped bytes of the catalog: {counts}", flush=True)
     print(f"the store was whole every time, {(time.monotonic() - begun) / 60:.1f} minutes")

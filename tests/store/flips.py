@@ -1,0 +1,154 @@
+"""Flipped bytes in the catalog: each must be told of by `verify`, or change nothing at all."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from jupyter_codesave.errors import CodeSaveError
+from jupyter_codesave.model.execution import Execution
+from jupyter_codesave.model.manifest import Entry, Manifest
+from jupyter_codesave.store import budget
+from tests.store.blows import NotWholeError
+from tests.store.made import Place, image, make_run, record
+
+FILE = "catalog.sqlite"
+RUNNING = "runningrun"
+_EXECUTION = ("run", "number", "source")
+_TOLD = 20  # of the flips that were missed
+
+
+def build(folder: Path) -> None:
+    """Make a store in which everything happened that a store lets happen."""
+    with Place(folder / "elsewhere").open() as other:
+        foreign, _ = record(other, make_run(name="from elsewhere"), printed="accuracy 3")
+    place = Place(folder / "data")
+    with place.open() as store:
+        for n in range(6):
+            run = make_run(name=f"run number {n}", error="it failed" if n % 2 else None)
+            sources = tuple(f"x{n} = {k}  # a comment" for k in range(8))
+            saved = {"model.pt": image(2000, seed=n)} if n % 2 else None
+            journal = b"a journal's records " * 200 if n < 4 else None
+            record(
+                store, run, sources=sources, printed=f"accuracy {n}", saved=saved, journal=journal
+            )
+        one, two, three, four, five, _ = reversed([each.id for each in store.runs().items])
+        store.forget(one, [2, 3])
+        store.delete(two)
+        store.delete(three)
+        store.restore(three)
+        store.update_run(three, name="by hand", notes="noted", tags=["keep"])
+        budget.thin(store, four, files=True)
+        store.purge(runs=[five])
+        for text in (b"1", b"2"):
+            manifest = Manifest({"a.py": Entry(store.put(text), 1)})
+            store.write(commit={"alone": manifest})
+        store.write(commit={"alone": manifest}, aliases=("best",))
+        store.rename_series("train.ipynb", "renamed.ipynb")
+        large = image(1_200_000, seed=9)
+        record(store, make_run(notebook="/w/renamed.ipynb"), saved={"large": large})
+        running = make_run(id=RUNNING, state="running", ended=None, ended_by=None)
+        store.write(run=running, executions=[Execution(running.id, 1, "k", "y = 1")])
+        store.copy_from(str(folder / "elsewhere"), [foreign.id])
+        store.gc(grace=-1)
+        store.catalog.checkpoint()
+
+
+def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
+    """Flip a byte of a copy of what `build` made, again and again.
+
+    NotWholeError names the flips that changed what the catalog says and were not told of.
+    """
+    whole = (folder / "data" / FILE).read_bytes()
+    said = dump(folder / "data" / FILE)
+    places = [at for at, byte in enumerate(whole) if byte]
+    counts: Counter[str] = Counter({"flips": count, "told of": 0, "changed nothing": 0})
+    trial = folder / "trial"
+    missed = []
+    for _ in range(count):
+        # Of most pages much is empty: there little can be found.
+        at = chance.choice(places) if chance.random() < 0.9 else chance.randrange(len(whole))
+        mask = 1 << chance.randrange(8) if chance.random() < 0.7 else chance.randrange(1, 256)
+        shutil.rmtree(trial, ignore_errors=True)
+        shutil.copytree(folder / "data", trial)
+        data = bytearray(whole)
+        data[at] ^= mask
+        (trial / FILE).write_bytes(data)
+        if is_told(trial):
+            counts["told of"] += 1
+            continue
+        shutil.copytree(folder / "data", trial, dirs_exist_ok=True)
+        (trial / FILE).write_bytes(data)
+        if differences := _differing(said, dump(trial / FILE)):
+            missed.append(f"byte {at} ^ {mask:#x}: {differences}")
+        else:
+            counts["changed nothing"] += 1
+    if missed:
+        raise NotWholeError(f"{len(missed)} of {dict(counts)} were not told of: {missed[:_TOLD]}")
+    return dict(counts)
+
+
+def is_told(folder: Path) -> bool:
+    """Tell whether `verify`, or opening the store, says that something is wrong."""
+    try:
+        with Place(folder).open() as store:
+            found = store.verify()
+    except CodeSaveError:
+        return True
+    return bool(found["damaged"] or found["missing"] or found["repaired"])
+
+
+def dump(file: Path) -> dict[str, list[Any]]:
+    """Give all that a catalog says, of every table and of the index of texts; but see `_spared`."""
+    connection = sqlite3.connect(file)
+    connection.text_factory = bytes
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'texts_tri%'"
+    tables = [name.decode().lower() for (name,) in connection.execute(query)]
+    connection.execute(
+        "CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, texts_trigrams, instance)"
+    )
+    said: dict[str, list[Any]] = {}
+    for table in [*tables, "words"]:
+        try:
+            cursor = connection.execute(f"SELECT * FROM {table}")
+            names = [each[0].lower() for each in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        except sqlite3.Error as error:
+            rows = [{"error": str(error)}]
+        said[table] = sorted((_spared(table, row) for row in rows), key=repr)
+    connection.close()
+    return said
+
+
+def _spared(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what nothing but the catalog says, and what is harmless."""
+    is_short = len(str(row.get("folded"))) < len("b'abc'")
+    kept = {
+        # Of what runs, the journal tells until it ends; then it is written anew.
+        "runs": ("id", "session") if row.get("id") == RUNNING.encode() else row.keys(),
+        "executions": _EXECUTION if row.get("run") == RUNNING.encode() else row.keys(),
+        "journals": row.keys() if row.get("sealed") else ("session",),
+        # For how long it stays once it is garbage, and what is done again once too often.
+        "blobs": row.keys() - {"touched"},
+        "facts": row.keys() if str(row.get("name")).startswith("b'ledger") else ("name",),
+        # Of what was printed only the index is kept, and that is of three characters at a time.
+        "texts": ("id", "digest") if row.get("text") is None and is_short else row.keys(),
+    }
+    return {name: row[name] for name in sorted(kept.get(table, row)) if name in row}
+
+
+def _differing(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> list[str]:
+    """Name what differs between two dumps."""
+    found = []
+    for table in before.keys() | after.keys():
+        old, new = before.get(table, []), after.get(table, [])
+        gone = [row for row in old if row not in new]
+        come = [row for row in new if row not in old]
+        found += [f"{table}: {row} became {other}" for row, other in zip(gone, come, strict=False)]
+        if len(gone) != len(come):
+            found.append(f"{table}: {len(gone)} rows became {len(come)}")
+    return found
