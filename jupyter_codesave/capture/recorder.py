@@ -67,6 +67,7 @@ class Recorder:
         self._cells: dict[str, str | None] = {}  # key → cell id, of all recorded executions
         self._waiting: list[dict[str, Any]] = []  # `skip` events before there is a journal
         self._told: tuple[str, str] | None = None
+        self._complained: str | None = None  # of which bad setting there is a line in the log
         self._lock = threading.RLock()
         self._closed = False
         self.is_here = True  # not in a forked child
@@ -155,7 +156,11 @@ class Recorder:
             now = self.switch.now(self.explicit)
             if now != self._told:
                 self._tell()
-            what = now[0]
+            what, error = now[0], self.switch.error
+            if error != self._complained:
+                self._complained = error
+                if error:
+                    self.complain(error)
             if what == "off" or self._is_skipped(source, metadata):
                 self._skip(source, cell_id)
                 return False

@@ -53,6 +53,8 @@ def test_a_typo_in_the_project_file_is_told_before_the_first_cell_and_after_it(
         assert str(file) in reason
         assert printed(client, "print('seen')") == "seen\n"
     assert printed(client, "%codesave").startswith(f"Not recording: {reason}")
+    log = (lab.home.folder / "server.log").read_text()
+    assert log.count(f"not recording: {reason}") == 1
     file.unlink()
     printed(client, "import time; time.sleep(1)")  # the next cell is a second later
     printed(client, "1")
