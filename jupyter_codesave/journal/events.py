@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import json
 import struct
-import zlib
 from collections.abc import Sequence
 from typing import Any
+
+from deflate import crc32  # zlib's, in a tenth of the time: half the cost of a large output
 
 VERSION = 1
 MAGIC = b"CSJRNL01"
@@ -67,9 +68,9 @@ def encode(sequence: int, time_ns: int, payload: Sequence[bytes | memoryview]) -
     """Give the header of a record whose payload is `payload` joined."""
     length = sum(len(part) for part in payload)
     checked = _CHECKED.pack(sequence, time_ns, length)
-    crc = zlib.crc32(checked)
+    crc = crc32(checked)
     for part in payload:
-        crc = zlib.crc32(part, crc)
+        crc = crc32(part, crc)
     return SYNC + struct.pack("<I", crc) + checked
 
 
@@ -120,5 +121,5 @@ def message_frames(payload: bytes | memoryview) -> list[memoryview]:
 def check(header: bytes | memoryview, payload: bytes | memoryview) -> bool:
     """Tell whether header and payload belong together and are undamaged."""
     _, crc, sequence, time_ns, length = HEADER.unpack(header)
-    found = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(sequence, time_ns, length)))
+    found = crc32(payload, crc32(_CHECKED.pack(sequence, time_ns, length)))
     return bool(found == crc and length == len(payload))
