@@ -216,7 +216,8 @@ def test_outputs_and_metadata_are_shown_as_the_switches_say(
     assert place.inner_text() == "5 changes"
     tagged = cells(comparer, "modified").nth(1)
     tagged.scroll_into_view_if_needed()
-    tagged.locator(".codesave-CellDiff-content", has_text="slow").wait_for()
+    tagged.locator("td.codesave-mod-added", has_text="slow").wait_for()
+    assert tagged.locator("td.codesave-mod-removed").count() == 0  # it had no tags
 
     press(comparer, "Metadata")
     comparer.locator(".codesave-place", has_text="4 changes").wait_for()

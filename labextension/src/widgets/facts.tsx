@@ -33,8 +33,12 @@ export function Facts({ facts, trans }: { facts: IFacts; trans: TranslationBundl
               {rows.map(row => (
                 <tr key={row.name}>
                   <th scope="row">{row.name}</th>
-                  <td className="codesave-mod-removed">{words(row.base)}</td>
-                  <td className="codesave-mod-added">{words(row.head)}</td>
+                  <td className={row.base == null ? '' : 'codesave-mod-removed'}>
+                    {words(row.base)}
+                  </td>
+                  <td className={row.head == null ? '' : 'codesave-mod-added'}>
+                    {words(row.head)}
+                  </td>
                 </tr>
               ))}
             </tbody>

@@ -22,8 +22,14 @@ export function metadataTable(base: Values, head: Values, trans: TranslationBund
   const body = table.createTBody();
   for (const key of keys.sort()) {
     const row = body.insertRow();
-    for (const text of [key, before.get(key) ?? '–', after.get(key) ?? '–']) {
-      row.insertCell().textContent = text;
+    row.insertCell().textContent = key;
+    for (const [value, mark] of [
+      [before.get(key), 'removed'],
+      [after.get(key), 'added']
+    ]) {
+      const cell = row.insertCell();
+      cell.textContent = value ?? '–';
+      cell.className = value === undefined ? '' : `codesave-mod-${mark}`;
     }
   }
   const widget = new Widget({ node: table });
