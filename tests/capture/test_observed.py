@@ -147,15 +147,19 @@ def test_a_kernel_that_encrypts_is_observed(start_lab: Callable[..., Lab]) -> No
 
 
 def recorded(lab: Lab, notebook: str) -> list[tuple[str, str, list[str]]]:
-    """Give who recorded which sources, by run, oldest first."""
+    """Give who recorded which sources, by run; the kernel's own first.
+
+    Their order in time is not told: who is behind knows when it heard of the first cell, not when
+    that ran.
+    """
     found = []
-    for each in reversed(runs(lab, notebook)):
+    for each in runs(lab, notebook):
         try:
             cells = lab.api(f"runs/{each['id']}/notebook")["cells"]
         except HTTPError:  # since it was listed its only cell went over to another run
             return []
         found.append((each["by"], each["state"], [cell["source"] for cell in cells]))
-    return found
+    return sorted(found)
 
 
 def test_a_kernel_into_which_the_extension_is_loaded_later_is_observed_until_then(
@@ -165,7 +169,7 @@ def test_a_kernel_into_which_the_extension_is_loaded_later_is_observed_until_the
     before = ["1", "%load_ext jupyter_codesave"]
     for source in (*before, "2", "print(3)"):
         run(client, source)
-    found = [("server", "finished", before), ("kernel", "running", ["2", "print(3)"])]
+    found = [("kernel", "running", ["2", "print(3)"]), ("server", "finished", before)]
     wait_until(lambda: recorded(lab, notebook) == found, "both runs")
 
 
@@ -178,9 +182,8 @@ def test_an_observer_that_is_behind_records_what_ran_before_the_kernel_recorded_
     for source in (*before, "2", "print(3)"):
         run(client, source)
     lab.process.send_signal(signal.SIGCONT)
-    # Who is behind tells when it heard of the first cell, not when that ran.
     found = [("kernel", "running", ["2", "print(3)"]), ("server", "finished", before)]
-    wait_until(lambda: sorted(recorded(lab, notebook)) == found, "both runs")
+    wait_until(lambda: recorded(lab, notebook) == found, "both runs")
 
 
 def test_the_cell_that_calls_init_where_nothing_was_loaded_is_recorded_once(
