@@ -56,7 +56,7 @@ EVENTS = {
     "code": "run, files: [{path, digest, size, mode}]: program and the user's own modules",
     "git": "run, commit, branch, remote, dirty, patch: digest or null, note",
     "environment": "run, python, platform, packages: {name: version}, editable, gpu",
-    "capture": "capture, decided_by: the recording state changed",
+    "capture": "capture, decided_by: the recording state changed; error: why it failed",
     "forget": "key: the execution must not be kept",
     "skip": "cell_id, source: digest; a cell ran without being recorded, so that copies of the "
     "notebook file have it blanked",
