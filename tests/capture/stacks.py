@@ -17,6 +17,7 @@ OLDEST = (
     "ipykernel==6.9.*",
     "jupyter_client==7.*",
     "traitlets==5.2.*",
+    "deflate",
     "psutil",
     "matplotlib",
     "pandas",
