@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +37,7 @@ _VERSION = (
 
 
 def of_runs(tx: Transaction, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Map runs to their columns, executions, and versions with the aliases that these have."""
+    """Map runs to their columns, executions and versions."""
     query = sa.select(_runs).where(_runs.c.id.in_(run_ids))
     told: dict[str, dict[str, Any]] = {}
     for row in tx.execute(query).mappings():
@@ -65,25 +65,14 @@ def _add_versions(tx: Transaction, told: dict[str, dict[str, Any]]) -> None:
         .join_from(_versions, _artifacts, _artifacts.c.name == _versions.c.artifact)
         .where(_versions.c.run.in_(told))
     )
-    by_place: dict[tuple[str, int], dict[str, Any]] = {}
     for run, *row in tx.execute(query):
-        version = {
-            **{column.name: value for column, value in zip(_VERSION, row, strict=True)},
-            "aliases": {},
-        }
-        by_place[version["artifact"], version["number"]] = version
-        told[run]["versions"].append(version)
-    here = sa.and_(
-        _versions.c.artifact == _aliases.c.artifact, _versions.c.number == _aliases.c.number
-    )
-    aliases = sa.select(_aliases).join_from(_aliases, _versions, here)
-    for found in tx.execute(aliases.where(_versions.c.run.in_(told))):
-        if (whose := by_place.get((found.artifact, found.number))) is not None:
-            whose["aliases"][found.alias] = found.moved
+        names = (column.name for column in _VERSION)
+        told[run]["versions"].append(dict(zip(names, row, strict=True)))
 
 
-def moved(tx: Transaction, artifact: str, alias: str) -> str | None:
-    """Tell when an alias was moved last; None when there is none of that name."""
-    here = sa.and_(_aliases.c.artifact == artifact, _aliases.c.alias == alias)
-    found: str | None = tx.execute(sa.select(_aliases.c.moved).where(here)).scalar()
+def aliases(tx: Transaction, artifacts: Iterable[str]) -> dict[str, dict[str, tuple[int, str]]]:
+    """Map artifacts and their aliases to the version's number, and to when it was moved there."""
+    found: dict[str, dict[str, tuple[int, str]]] = {name: {} for name in artifacts}
+    for row in tx.execute(sa.select(_aliases).where(_aliases.c.artifact.in_(found))):
+        found[row.artifact][row.alias] = row.number, row.moved
     return found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .contents import Contents
     from .store import Store
 
+Aliases = Mapping[str, Mapping[str, tuple[int, str]]]
 _BATCH = 50  # records that are held at once
 _MOST = 3  # differences are told
 _VERSION = ("artifact", "digest", "size", "created")
@@ -69,17 +70,18 @@ def _suspects(
         if record is not None and record["kind"] == "run"
     }
     told = telling.of_runs(tx, list(by_run))
+    named = {row["artifact"] for each in found.values() if each for row in each.get("versions", ())}
+    aliases = telling.aliases(tx, named)
     suspects = []
     for digest, record in found.items():
         if record is None:
             differs = True
         elif record["kind"] == "run":
-            row = told.get(record["run"]["id"])
-            differs = (
-                row is None or row["record"] != digest or _run_differs(tx, record, row, shared)
-            )
+            row = told.get(record["run"]["id"], {"record": None})
+            is_its = row["record"] == digest
+            differs = not is_its or _run_differs(tx, record, row, aliases, shared)
         elif record["kind"] == "version":
-            differs = _version_differs(tx, record, digest, shared)
+            differs = _version_differs(tx, record, digest, aliases, shared)
         elif record["kind"] == "journal":
             differs = _journal_differs(tx, record, digest)
         else:
@@ -90,9 +92,13 @@ def _suspects(
 
 
 def _run_differs(
-    tx: Transaction, record: records.Record, row: Mapping[str, Any], shared: bool
+    tx: Transaction,
+    record: records.Record,
+    row: Mapping[str, Any],
+    aliases: Aliases,
+    shared: bool,
 ) -> bool:
-    names = _renumbered(tx, record["versions"], row["versions"], shared)
+    names = _renumbered(tx, record["versions"], row["versions"], aliases, shared)
     if names is None:
         return True
     own: tuple[str, ...] = ("revision", "deleted", "thinned", "edited")
@@ -107,13 +113,12 @@ def _run_differs(
     return records.dump(said) != records.dump({name: row[name] for name in said})
 
 
-def _version_differs(tx: Transaction, record: records.Record, digest: str, shared: bool) -> bool:
-    rows = [
-        {**vars(each), "aliases": versions.moves(tx, each.artifact, each.number)}
-        for each in versions.with_record(tx, digest)
-    ]
-    made_by_a_run = any(row["run"] is not None for row in rows)
-    return made_by_a_run or _renumbered(tx, record["versions"], rows, shared) is None
+def _version_differs(
+    tx: Transaction, record: records.Record, digest: str, aliases: Aliases, shared: bool
+) -> bool:
+    rows = [vars(each) for each in versions.with_record(tx, digest)]
+    is_of_a_run = any(row["run"] is not None for row in rows)
+    return is_of_a_run or _renumbered(tx, record["versions"], rows, aliases, shared) is None
 
 
 def _journal_differs(tx: Transaction, record: records.Record, digest: str) -> bool:
@@ -139,6 +144,7 @@ def _renumbered(
     tx: Transaction,
     said: Iterable[Mapping[str, Any]],
     told: Iterable[Mapping[str, Any]],
+    aliases: Aliases,
     shared: bool,
 ) -> dict[str, str] | None:
     """Map what a record calls its versions to what the catalog calls them; None: they differ."""
@@ -154,20 +160,20 @@ def _renumbered(
         name, number = each["artifact"], each["number"]
         if row["number"] != number and versions.one(tx, name, number) is None:
             return None  # it gave way to nobody
-        if not _aliases_fit(tx, name, each["aliases"], row["aliases"]):
+        if not _aliases_fit(each["aliases"], row["number"], aliases[name]):
             return None
         names[f"{name}:v{number}"] = f"{name}:v{row['number']}"
     return None if rows else names
 
 
-def _aliases_fit(
-    tx: Transaction, name: str, said: Mapping[str, str], told: Mapping[str, str]
-) -> bool:
+def _aliases_fit(said: Mapping[str, str], number: int, told: Mapping[str, tuple[int, str]]) -> bool:
     """Tell whether a version has the aliases it was given, but for those that moved on."""
-    if any(said.get(alias) != moved for alias, moved in told.items()):
-        return False
-    gone = {alias: moved for alias, moved in said.items() if alias not in told}
-    return all((telling.moved(tx, name, alias) or moved) >= moved for alias, moved in gone.items())
+    for alias, (where, moved) in told.items():
+        if where == number and said.get(alias) != moved:
+            return False
+        if where != number and said.get(alias, "") > moved:
+            return False
+    return True
 
 
 def _name(record: records.Record | None) -> str:
