@@ -1,18 +1,14 @@
 """The notebook file that a program executes: `jupyter execute`, nbconvert and papermill name none.
 
-Their command line does, and what its cells' tags say comes from the file: no tag is sent along.
+Their command line does.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-from ..model.skip import SKIP_TAG, is_skipped
-
 _PROGRAMS = ("jupyter-execute", "jupyter-nbconvert", "papermill")
-_MARKS = (SKIP_TAG.encode(), b'"codesave"')
 
 
 def executed_notebook() -> str | None:
@@ -42,17 +38,3 @@ def _parent() -> tuple[list[str], str]:
 
     parent = psutil.Process(pid)
     return parent.cmdline(), parent.cwd()
-
-
-def tagged_sources(notebook: str) -> frozenset[str]:
-    """Give the sources of those cells of a file that say that they are not to be recorded."""
-    try:
-        data = Path(notebook).read_bytes()
-        if not any(mark in data for mark in _MARKS):
-            return frozenset()
-        cells = json.loads(data)["cells"]
-        return frozenset(
-            "".join(cell["source"]) for cell in cells if is_skipped("", cell.get("metadata") or {})
-        )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return frozenset()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..model.skip import drop_skip_line
-from .executed import executed_notebook, tagged_sources
+from .executed import executed_notebook
 from .recorder import Recorder, current, make_current
 
 _INHERITED = "CODESAVE_PARENT_NOTEBOOK"
@@ -90,8 +90,6 @@ class _Kernel(_Part):
                 log=kernel.log.warning,
             ),
         )
-        if executed is not None:
-            self.recorder.tagged = tagged_sources(executed)
         self.tap = Tap(kernel, self.recorder)
         kernel_id = _kernel_id(kernel)
         folder = self.recorder.switch.folder / "kernels"

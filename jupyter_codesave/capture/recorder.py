@@ -54,7 +54,6 @@ class Recorder:
         self.last_key: str | None = None
         self.cell_ended: list[Callable[[], None]] = []  # what looks at files when a cell ends
         self.notebook = notebook
-        self.tagged: frozenset[str] = frozenset()  # sources of cells that say not to be recorded
         self.calling: Callable[[], dict[str, Any] | None] = lambda: None
         self.began: Callable[[Any], None] = lambda run: None  # one that was asked for began
         self.ending: Callable[[Any, str], None] = lambda run, status: None
@@ -223,7 +222,7 @@ class Recorder:
                 self.guarded(work)
 
     def _is_skipped(self, source: str, metadata: Mapping[str, Any]) -> bool:
-        return source in self.tagged or is_skipped(source, metadata)
+        return source in self.switch.skipped or is_skipped(source, metadata)
 
     def adopt_calling(self) -> tuple[str | None, dict[str, Any]]:
         """Give the key of the execution that calls init(), which will belong to the new run.

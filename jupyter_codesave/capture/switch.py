@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 from ..control import CONTROL_FILE, read_control, renamed
 from ..errors import CodeSaveError
+from ..model.skip import is_skipped
 from ..settings import Setting, data_dir, decision, resolve
 from .session import process_started
 
-_NAME, _BLOCK = b'"codesave"', 1 << 20
+_NAME, _BLOCK = b'"codesave', 1 << 20  # our key in metadata, and how our tag begins
 MAGIC = "%codesave off in this session"
 # What os.environ keeps is asked directly: it is asked before each cell, and mostly in vain.
 _environment: Any = getattr(os.environ, "_data", os.environ)
@@ -32,6 +33,7 @@ class Switch:
         self.settings: dict[str, Setting] = {}
         self.explicit: Mapping[str, Any] = {}  # what init(settings=…) said
         self.by_magic = False  # %codesave off
+        self.skipped: frozenset[str] = frozenset()  # sources of cells that say so in their file
         self.syncs = False  # each cell is to be on the disk when it ends
         self._cwd, self._program = cwd, program
         self.folder = data_dir()
@@ -75,7 +77,7 @@ class Switch:
 
     def _heed(self, notebook: str | None) -> None:
         """The notebook file itself has a word, too: not every front end tells a server of it."""
-        said = capture_of(notebook) if notebook else None
+        said, self.skipped = said_in(notebook) if notebook else (None, frozenset())
         if said == "off" or (said == "sources" and self.capture == "all"):
             self.capture, self.decided_by = said, f"the metadata of {notebook}"
 
@@ -97,17 +99,31 @@ class Switch:
         return setting.value if setting is not None else None
 
 
-def capture_of(notebook: str) -> str | None:
-    """Give what a notebook file's own metadata says of `capture`; None when it says nothing."""
+def said_in(notebook: str) -> tuple[str | None, frozenset[str]]:
+    """Give what a notebook file's metadata says of `capture`, and the sources of skipped cells.
+
+    Not every front end sends a cell's tags along when it is run.
+    """
     try:
         with open(notebook, "rb") as file:
             if not _mentions(file):
-                return None
+                return None, frozenset()
             file.seek(0)
-            said = json.load(file)["metadata"]["codesave"]["capture"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return said if isinstance(said, str) else None
+            found = json.load(file)
+        own = found["metadata"].get("codesave")
+        said = own.get("capture") if isinstance(own, dict) else None
+        cells = [cell for cell in found.get("cells") or () if _is_cell(cell)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None, frozenset()
+    skipped = ("".join(cell["source"]) for cell in cells if is_skipped("", cell["metadata"]))
+    return said if isinstance(said, str) else None, frozenset(skipped)
+
+
+def _is_cell(cell: Any) -> bool:
+    if not isinstance(cell, dict) or not isinstance(cell.get("metadata"), dict):
+        return False
+    source = cell.get("source")
+    return isinstance(source, str | list) and all(isinstance(line, str) for line in source)
 
 
 def _mentions(file: BinaryIO) -> bool:

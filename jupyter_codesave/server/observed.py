@@ -6,6 +6,7 @@ server's own are not the kernel's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..capture.session import boot_id, process_started, user_name
+from ..capture.switch import said_in
 from ..control import read_control, renamed
 from ..errors import CodeSaveError
 from ..journal import events
@@ -48,6 +50,8 @@ class Observed:
         self._kept: set[str] = set()  # executions whose outputs are recorded
         self._opened: set[str] = set()  # executions whose source is recorded
         self._skipped: list[str] = []  # digests of sources that the journal is to be told of
+        self._read: tuple[str, int, int] | None = None  # the notebook file, as it was read last
+        self._in_file: frozenset[str] = frozenset()  # sources of cells that it says to skip
         self._comms: set[str] = set()  # opened by cells that are not recorded
 
     @property
@@ -90,7 +94,7 @@ class Observed:
         what, decided_by = self._decide()
         self._what = what
         self._tell(what, decided_by)
-        if what == "off" or is_skipped(source, {}):
+        if what == "off" or is_skipped(source, {}) or source in self._tagged():
             self._skip(source)
             return
         if not self._ready():
@@ -149,6 +153,19 @@ class Observed:
             self._codesave.app.log.warning("jupyter_codesave: not recording: %s", error)
             return "off", str(error)
         return decision(settings)
+
+    def _tagged(self) -> frozenset[str]:
+        """Give the sources of cells that say of themselves in the notebook file that they are."""
+        notebook = self._notebook
+        if notebook is None:
+            return frozenset()
+        notebook = renamed(read_control(self._codesave.folder), notebook, self._began)
+        with contextlib.suppress(OSError):
+            status = os.stat(notebook)
+            seen = (notebook, status.st_mtime_ns, status.st_size)
+            if seen != self._read:
+                self._read, self._in_file = seen, said_in(notebook)[1]
+        return self._in_file
 
     def _ready(self) -> bool:
         if self._writer is not None:

@@ -116,6 +116,20 @@ def test_a_project_file_beside_the_notebook_says_off_for_observed_kernels_too(la
     assert is_anywhere(lab.home.data, "canary-93") == []
 
 
+def test_a_cell_that_is_tagged_in_its_file_is_not_observed(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    source = "print('canary-' '95')"
+    tagged = {"cell_type": "code", "source": [source], "metadata": {"tags": ["codesave-skip"]}}
+    (lab.root / notebook).write_text(json.dumps({"cells": [tagged], "metadata": {}}))
+    run(client, source)
+    run(client, "print('kept')")
+    wait_until(lambda: runs(lab, notebook), "the run")
+    assert recorded(lab, notebook) == [("server", "running", ["print('kept')"])]
+    assert is_anywhere(lab.home.data, "canary-95") == []
+
+
 def test_what_is_switched_off_in_mid_session_is_not_observed(
     lab: Lab, kernel: tuple[str, Any, str]
 ) -> None:

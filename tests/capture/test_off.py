@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -248,3 +249,21 @@ def test_a_forgotten_cell_leaves_no_widget_behind(home: Home) -> None:
     kernel.stop()
     home.json("runs")
     assert not is_anywhere(home.data, CANARY)
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"tags": ["codesave-skip"]}, {"codesave": {"capture": "off"}}], ids=str
+)
+def test_a_cell_that_its_file_says_to_skip_is_nowhere_though_no_tag_is_sent(
+    home: Home, metadata: dict[str, Any]
+) -> None:
+    cell = {"cell_type": "code", "id": "a", "source": CELL.splitlines(True), "outputs": []}
+    notebook = {"cells": [{**cell, "metadata": metadata}, {**cell, "source": 3}], "metadata": {}}
+    (home.work / "code.ipynb").write_text(json.dumps(notebook))
+    kernel = home.kernel()
+    kernel.run(f"__vsc_ipynb_file__ = {str(home.work / 'code.ipynb')!r}", silent=True)
+    kernel.run(CELL)
+    kernel.run(LATER)
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+    assert [found["source"] for found in cells(the_journal(home.data))] == [LATER]
