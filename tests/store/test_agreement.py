@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_codesave.errors import CodeSaveError
+from jupyter_codesave.errors import CodeSaveError, DamagedError
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
 from jupyter_codesave.store import JournalState, Store, agreement, budget
@@ -104,6 +104,16 @@ def test_what_was_printed_and_is_not_in_the_index_is_told(local: Store) -> None:
     fill(local)
     change(local, "UPDATE texts SET folded = 'accuracy 2' WHERE text IS NULL")
     assert any("index of texts" in each for each in local.verify()["damaged"])
+
+
+@pytest.mark.parametrize("schema", ["0.0", "1.x", "\x10.0"])
+def test_a_catalog_of_a_schema_that_never_was_is_called_damaged(
+    tmp_path: Path, schema: str
+) -> None:
+    with Place(tmp_path).open() as store:
+        change(store, f"UPDATE alembic_version SET version_num = '{schema}'")
+    with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
+        Place(tmp_path).open()
 
 
 def test_a_catalog_that_is_damaged_mends_no_records(local: Store) -> None:
