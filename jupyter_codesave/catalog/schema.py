@@ -43,12 +43,14 @@ def spell_words(text: str) -> str:
     return _MARK + json.dumps(text) if "\0" in text or text[:1] == _MARK else text
 
 
-def _read(text: str) -> Any:
+def _read(text: Any) -> Any:
     try:
+        if not isinstance(text, str):
+            raise TypeError(type(text))
         return json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise DamagedError(
-            f"the catalog is damaged (it holds {str(text)[:60]!r} for JSON); move it away and run "
+            f"the catalog is damaged (it holds {str(text)[:60]!r} for text); move it away and run "
             "`jupyter codesave rebuild`"
         ) from error
 
@@ -66,11 +68,13 @@ class Words(TypeDecorator[str]):
         """Escape what a database cannot hold."""
         return None if value is None else spell_words(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         """Undo the escaping."""
+        if value is not None and not isinstance(value, str):  # SQLite takes any type
+            return str(_read(value))
         if value is not None and value.startswith(_MARK):
             return str(_read(value[1:]))
-        return value
+        return None if value is None else str(value)
 
 
 class Json(TypeDecorator[Any]):

@@ -116,6 +116,13 @@ def test_a_catalog_of_a_schema_that_never_was_is_called_damaged(
         Place(tmp_path).open()
 
 
+def test_a_catalog_that_holds_another_type_is_called_damaged(tmp_path: Path) -> None:
+    with Place(tmp_path).open() as store:
+        change(store, "UPDATE facts SET value = x'41'")
+    with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
+        Place(tmp_path).open()
+
+
 def test_a_catalog_that_is_damaged_mends_no_records(local: Store) -> None:
     run, _ = record(local)
     change(local, "UPDATE runs SET name = 'x'")
