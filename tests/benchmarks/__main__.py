@@ -13,8 +13,11 @@ TABLES = ("capture", "store", "diff", "browser")
 
 
 def main(arguments: list[str]) -> None:
-    """Print the named table, or all."""
-    chosen = [arguments[0]] if arguments and arguments[0] in TABLES else list(TABLES)
+    """Print the named table, or all; what is no table gets the usage."""
+    if arguments and arguments[0] not in TABLES:
+        print(__doc__)
+        return
+    chosen = arguments[:1] or TABLES
     for name in chosen:
         importlib.import_module(f"tests.benchmarks.{name}").main(arguments[1:])
 

@@ -101,10 +101,7 @@ export function RunDetails({ page, commands, openFile, trans }: IProps): JSX.Ele
         title={trans.__('Environment')}
         rows={
           environment
-            ? [
-                ['Python', environment.python],
-                ...Object.entries(environment.packages ?? {}).sort()
-              ]
+            ? [['Python', environment.python], ...Object.entries(environment.packages ?? {})]
             : []
         }
       />
