@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..blobs import envelope, packs
 from ..blobs.local import LocalBlobs
@@ -155,12 +154,27 @@ def _measure_loose(
 ) -> Whereabouts:
     """Say of a blob of its own what is found of it."""
     sha, size = hashlib.sha256(), 0
-    with store.contents.loose.open(where.digest) as source:
-        for piece in envelope.decode_stream(source, payloads):
+    with store.contents.loose.open(where.digest) as opened:
+        source = _Counted(opened)
+        for piece in envelope.decode_stream(cast(BinaryIO, source), payloads):
             sha.update(piece)
             size += len(piece)
-        stored = source.seek(0, os.SEEK_END) if source.seekable() else where.stored
-    return Whereabouts("sha256:" + sha.hexdigest(), size, stored, None, None)
+        while source.read(1 << 20):
+            pass
+    return Whereabouts("sha256:" + sha.hexdigest(), size, source.count, None, None)
+
+
+class _Counted:
+    """A stream that counts what is read: not every one can tell its size."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(size)
+        self.count += len(data)
+        return data
 
 
 class _Recent:

@@ -72,8 +72,6 @@ def fill(store: Store) -> None:
         "UPDATE aliases SET number = 0 WHERE alias = 'latest'",
         "UPDATE aliases SET alias = 'rest' WHERE alias = 'best'",
         "UPDATE aliases SET moved = moved || '1'",
-        "UPDATE artifacts SET project = 'q' WHERE name = 'alone'",
-        "UPDATE artifacts SET type = 'c' WHERE name <> 'alone'",
         "UPDATE series SET name = 'other'",
         "UPDATE series SET path = 'other.ipynb'",
         "UPDATE purged SET session = 'other'",
@@ -93,11 +91,24 @@ def test_what_the_catalog_says_otherwise_is_told(store: Store, statement: str) -
     fill(store)
     assert whole(store)
     change(store, statement)
+    assert_damage_is_told(store)
+
+
+def assert_damage_is_told(store: Store) -> None:
     try:
         found = store.verify()["damaged"]
     except CodeSaveError as error:
         found = [str(error)]
     assert any("jupyter codesave rebuild" in each for each in found), found
+
+
+@pytest.mark.parametrize("changed", ["project = 'q' WHERE name = 'alone'", "type = 'c'"])
+def test_of_artifacts_that_no_other_host_names_type_and_project_are_told(
+    local: Store, changed: str
+) -> None:
+    fill(local)
+    change(local, f"UPDATE artifacts SET {changed}")
+    assert_damage_is_told(local)
 
 
 def test_what_was_printed_and_is_not_in_the_index_is_told(local: Store) -> None:
