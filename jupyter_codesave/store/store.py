@@ -350,7 +350,8 @@ class Store:
             row = runs.columns(tx, run_id)
             if row and row["artifact"]:
                 name, _, number = row["artifact"].rpartition(":v")
-                shared = versions.one(tx, name, int(number))
+                is_number = number.isdecimal() and len(number) < 10  # records may say anything
+                shared = versions.one(tx, name, int(number)) if is_number else None
                 if shared is not None and shared not in found:
                     found.append(shared)
         return sorted(found, key=lambda version: (version.created, version.number), reverse=True)
