@@ -79,6 +79,11 @@ def columns(tx: Transaction, run_id: str) -> dict[str, Any] | None:
     return dict(row) if row else None
 
 
+def hold(tx: Transaction, run_id: str) -> None:
+    """Let nobody else change a run until this transaction ends, and wait for whoever does."""
+    tx.execute(sa.select(_runs.c.id).where(_runs.c.id == run_id).with_for_update())
+
+
 def find(tx: Transaction, reference: str) -> Run:
     """Give the run whose id is `reference`, or begins with it when no other's does."""
     row = columns(tx, reference)

@@ -78,6 +78,8 @@ def keep_run(tx: Transaction, contents: Contents, run_id: str) -> str | None:
 
     Gives the record it takes the place of, to be dropped once the transaction is through.
     """
+    # PostgreSQL: who else is changing it would be missing from this record, which comes last.
+    runs.hold(tx, run_id)
     row = runs.columns(tx, run_id)
     assert row is not None
     revision = row["revision"] + 1

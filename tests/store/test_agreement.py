@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_codesave.catalog import runs
 from jupyter_codesave.errors import CodeSaveError, DamagedError
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
-from jupyter_codesave.store import JournalState, Store, agreement, budget
+from jupyter_codesave.store import JournalState, Store, agreement, budget, records
 from tests.conftest import scale
 
 from . import flips
@@ -250,6 +251,26 @@ def test_nothing_that_writers_do_meanwhile_is_taken_for_damage(place: Place) -> 
     assert failed == []
     with place.open() as store:
         assert whole(store)
+
+
+def test_a_record_waits_for_who_is_changing_its_run(place: Place) -> None:
+    with place.open() as store, place.open() as other:
+        run, _ = record(store)
+
+        def keep() -> None:
+            with other.catalog.write() as tx:
+                old = records.keep_run(tx, other.contents, run.id)
+            other.contents.drop_records([old])
+
+        keeping = threading.Thread(target=keep)
+        with store.catalog.write() as tx:
+            runs.edit(tx, run.id, {"name": "renamed"})
+            keeping.start()
+            keeping.join(0.3)  # it waits for us, at its lock or, too late, with its record
+            old = records.keep_run(tx, store.contents, run.id)
+        keeping.join()
+        store.contents.drop_records([old])
+        assert agreement.check(store) == ([], [])
 
 
 def test_a_flipped_byte_in_the_catalog_is_found_or_changes_nothing(tmp_path: Path) -> None:
