@@ -91,10 +91,11 @@ class Observed:
             if self._writer is not None:
                 self._writer.message(frames)
             return
-        what, decided_by = self._decide()
+        notebook = self._present_notebook()
+        what, decided_by = self._decide(notebook)
         self._what = what
         self._tell(what, decided_by)
-        if what == "off" or is_skipped(source, {}) or source in self._tagged():
+        if what == "off" or is_skipped(source, {}) or source in self._tagged(notebook):
             self._skip(source)
             return
         if not self._ready():
@@ -141,12 +142,16 @@ class Observed:
             self._writer.close(timeout=5)
             self._writer = None
 
-    def _decide(self) -> tuple[str, str]:
+    def _present_notebook(self) -> str | None:
+        """Give the notebook by the name that it has now."""
+        if self._notebook is None:
+            return None
+        return renamed(read_control(self._codesave.folder), self._notebook, self._began)
+
+    def _decide(self, notebook: str | None) -> tuple[str, str]:
         """Give what is recorded of the next execution, and who decided it."""
-        notebook, folder = self._notebook, self._codesave.root or None
-        if notebook is not None:
-            notebook = renamed(read_control(self._codesave.folder), notebook, self._began)
-            folder = os.path.dirname(notebook)  # where the kernel was started
+        # A notebook's folder is where its kernel was started.
+        folder = os.path.dirname(notebook) if notebook else self._codesave.root or None
         try:
             settings = resolve(cwd=folder, notebook=notebook)
         except CodeSaveError as error:
@@ -154,12 +159,10 @@ class Observed:
             return "off", str(error)
         return decision(settings)
 
-    def _tagged(self) -> frozenset[str]:
+    def _tagged(self, notebook: str | None) -> frozenset[str]:
         """Give the sources of cells that say of themselves in the notebook file that they are."""
-        notebook = self._notebook
         if notebook is None:
             return frozenset()
-        notebook = renamed(read_control(self._codesave.folder), notebook, self._began)
         with contextlib.suppress(OSError):
             status = os.stat(notebook)
             seen = (notebook, status.st_mtime_ns, status.st_size)
