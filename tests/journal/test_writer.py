@@ -229,13 +229,16 @@ def test_a_folder_that_cannot_be_made_is_a_failure_and_no_error(tmp_path: Path) 
 def test_a_forked_child_writes_nothing_and_holds_no_lock(journal: Writer) -> None:
     journal.event("parent")
     reader, starter = os.pipe()
+    running, told = os.pipe()
     pid = os.fork()
     if pid == 0:
         journal.event("child")
+        os.write(told, b"x")
         os.read(reader, 1)
         os._exit(0)
-    journal.close()
     try:
+        os.read(running, 1)
+        journal.close()
         assert not _is_locked(journal.path)
         assert names(journal.path) == ["parent"]
     finally:
