@@ -105,6 +105,8 @@ class Tap:
                     recorder.idle(key, message_payload(frames))
             elif key in recorder.kept:
                 recorder.message(frames)
+                if kind == b"error":
+                    recorder.failed.add(key)
         elif kind not in _NEVER and recorder.keeps_outputs and key not in self._callbacks:
             recorder.message(frames)  # what a widget's callback displays
 

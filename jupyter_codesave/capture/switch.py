@@ -42,16 +42,8 @@ class Switch:
 
     def look(self, notebook: str | None) -> None:
         """Decide anew if anything may have changed."""
-        try:
-            status = os.stat(self._control_file)
-            control: Any = (status.st_mtime_ns, status.st_size, status.st_ino)
-        except OSError:
-            control = None
-        try:
-            status = os.stat(notebook or "")
-            file: Any = (status.st_mtime_ns, status.st_size, status.st_ino)
-        except (OSError, ValueError):
-            file = None
+        control = _stamp(self._control_file, self._seen and self._seen[0])
+        file = _stamp(notebook, self._seen and self._seen[2]) if notebook else None
         said = _environment.get(_CODESAVE)
         mending = int(time.monotonic()) if self.error else 0
         seen = (control, notebook, file, id(self.explicit), said, mending)
@@ -97,6 +89,18 @@ class Switch:
         """Give a setting's value."""
         setting = self.settings.get(name)
         return setting.value if setting is not None else None
+
+
+def _stamp(path: str, before: Any) -> tuple[int, int, int] | None:
+    """Give what tells that a file was changed, None where there is none; `before`: the last one."""
+    try:
+        # Where there was none there will be none, and to ask costs a third of an exception.
+        if before is None and not os.access(path, os.F_OK):
+            return None
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def said_in(notebook: str) -> tuple[str | None, frozenset[str]]:

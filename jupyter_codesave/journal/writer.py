@@ -303,7 +303,7 @@ class Writer:
     def _record(self, payloads: Sequence[Payload], size: int) -> None:
         now, parts = time.time_ns(), []
         for number, payload in enumerate(payloads, self._sequence):
-            if size < LARGE:  # one buffer is cheaper than many
+            if size < LARGE and len(payload) > 1:  # one buffer is cheaper than many
                 payload = (b"".join(payload),)
             parts += [events.encode(number, now, payload), *payload]
         length = size + events.HEADER.size * len(payloads)
@@ -319,7 +319,10 @@ class Writer:
         if length >= LARGE:
             _reserve(self._handle, self._offset, length)
         for part in parts:
-            view = memoryview(part)
+            written = os.write(self._handle, part) if len(part) <= _SLICE else 0
+            if written == len(part):  # nearly always
+                continue
+            view = memoryview(part)[written:]
             while view:
                 # A full disk takes what fits of a slice, and says so next time.
                 view = view[os.write(self._handle, view[:_SLICE]) :]
