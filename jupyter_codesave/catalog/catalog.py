@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ..disk import sync_folder
 from ..errors import CodeSaveError, DamagedError, UnavailableError
-from .schema import SCHEMA
+from .schema import SCHEMA, check, crc
 
 _TELLING = ("texts", "executions", "runs", "versions", "series", "journals", "aliases", "artifacts")
 _WAIT = 60  # seconds that a writer waits for another
-_DAMAGED = ("malformed", "not a database", "could not decode", "can't decode")
+_DAMAGED = ("malformed", "not a database", "could not decode", "can't decode", "user-defined")
 _SCHEMAS = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}", re.ASCII)
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
 
@@ -178,6 +178,8 @@ class Catalog:
         reason = said.splitlines()[0] if said else "no reason given"
         lower = reason.lower()
         if any(each in lower for each in _DAMAGED):
+            if "user-defined" in lower:  # schema.check, or what it is given is no text
+                reason = "a row is not as it was written"
             return DamagedError(
                 f"the catalog {self.place} is damaged ({reason}); move it away and run "
                 "`jupyter codesave rebuild`"
@@ -252,7 +254,7 @@ def _migrate(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, SCHEMA)
 
 
 def _schema_of(connection: sa.Connection) -> str | None:
@@ -315,6 +317,8 @@ def _sqlite(file: Path, wal: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
+        for name, function in (("codesave_crc", crc), ("codesave_check", check)):
+            connection.create_function(name, -1, function, deterministic=True)
         mode = "WAL" if wal else "DELETE"
         # Of two processes that make the catalog at once, one may be refused the WAL for a moment.
         for pragma in (

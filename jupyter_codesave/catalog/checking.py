@@ -42,6 +42,8 @@ def faults(tx: Transaction) -> Iterator[str]:
             if said != "ok":
                 yield str(said).splitlines()[0]
         yield from _odd_values(tx)
+        for table in schema.CHECKED:
+            tx.execute(sa.select(sa.func.count(schema.whole(table)))).all()  # DamagedError
     for said, query in _HANGING.items():
         if tx.run(f"{query} LIMIT 1").fetchone() is not None:
             yield said

@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from . import schema
 from .catalog import Transaction
 from .rows import JournalState
+from .schema import whole
 
 _journals, _purged, _facts = schema.journals, schema.purged, schema.facts
+_EVERY = sa.select(_journals, whole(_journals))
 _FIELDS = tuple(JournalState.__dataclass_fields__)
 
 
@@ -31,14 +33,14 @@ def get(tx: Transaction, session: str) -> JournalState | None:
 
 def columns(tx: Transaction, session: str) -> dict[str, Any] | None:
     """Give every column of a session's journal."""
-    query = sa.select(_journals).where(_journals.c.session == session)
+    query = _EVERY.where(_journals.c.session == session)
     row = tx.execute(query).mappings().first()
-    return dict(row) if row else None
+    return _columns(row) if row else None
 
 
 def every(tx: Transaction) -> list[dict[str, Any]]:
     """Give the columns of every journal."""
-    return [dict(row) for row in tx.execute(sa.select(_journals)).mappings()]
+    return [_columns(row) for row in tx.execute(_EVERY).mappings()]
 
 
 def drop(tx: Transaction, session: str) -> None:
@@ -53,12 +55,15 @@ def forget_runs(tx: Transaction, runs: Iterable[tuple[str, str]]) -> None:
 
 def purged(tx: Transaction) -> list[tuple[str, str]]:
     """Give the purged runs (id, session)."""
-    return [(row.run, row.session) for row in tx.execute(sa.select(_purged))]
+    return [(row.run, row.session) for row in tx.execute(sa.select(_purged, whole(_purged)))]
 
 
 def is_purged(tx: Transaction, run_id: str) -> bool:
     """Tell whether a run was purged."""
-    return tx.execute(sa.select(_purged).where(_purged.c.run == run_id)).first() is not None
+    return (
+        tx.execute(sa.select(_purged, whole(_purged)).where(_purged.c.run == run_id)).first()
+        is not None
+    )
 
 
 def welcome(tx: Transaction, run_id: str) -> None:
@@ -68,10 +73,16 @@ def welcome(tx: Transaction, run_id: str) -> None:
 
 def fact(tx: Transaction, name: str) -> str | None:
     """Give a fact about the whole store."""
-    found = tx.execute(sa.select(_facts.c.value).where(_facts.c.name == name)).scalar()
+    found = tx.execute(
+        sa.select(_facts.c.value, whole(_facts)).where(_facts.c.name == name)
+    ).scalar()
     return None if found is None else str(found)
 
 
 def set_fact(tx: Transaction, name: str, value: str) -> None:
     """Set a fact about the whole store."""
     tx.upsert(_facts, [{"name": name, "value": value}])
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {column.name: row[column.name] for column in _journals.c}

@@ -13,11 +13,13 @@ from ..model.run import Run
 from . import schema
 from .catalog import Transaction
 from .rows import Page
+from .schema import whole
 from .search import PRINTED, add_texts, drop_unused_texts, holdable
 
 _runs, _executions, _texts = schema.runs, schema.executions, schema.texts
 _FIELDS = tuple(Run.__dataclass_fields__)
 _TUPLES = ("tags", "argv")
+_IS_WHOLE = whole(_runs)
 _STANDING = sa.select(
     sa.select(schema.purged.c.run)
     .where(schema.purged.c.run == sa.bindparam("id"))
@@ -64,7 +66,7 @@ def set_count(tx: Transaction, run_id: str, executions: int) -> bool:
 
 def edit(tx: Transaction, run_id: str, changes: Mapping[str, Any]) -> None:
     """Set fields by hand: what a journal says of them later does not overrule it."""
-    edited = tx.execute(sa.select(_runs.c.edited).where(_runs.c.id == run_id)).scalar()
+    edited = tx.execute(sa.select(_runs.c.edited, _IS_WHOLE).where(_runs.c.id == run_id)).scalar()
     set_columns(tx, run_id, **changes, edited={**(edited or {}), **changes})
 
 
@@ -75,8 +77,8 @@ def set_columns(tx: Transaction, run_id: str, **columns: Any) -> None:
 
 def columns(tx: Transaction, run_id: str) -> dict[str, Any] | None:
     """Give every column of a run; None when there is none."""
-    row = tx.execute(sa.select(_runs).where(_runs.c.id == run_id)).mappings().first()
-    return dict(row) if row else None
+    row = tx.execute(sa.select(_runs, _IS_WHOLE).where(_runs.c.id == run_id)).mappings().first()
+    return {column.name: row[column.name] for column in _runs.c} if row else None
 
 
 def hold(tx: Transaction, run_id: str) -> None:
@@ -90,7 +92,7 @@ def find(tx: Transaction, reference: str) -> Run:
     if row is not None:
         return from_row(row)
     found = tx.execute(
-        sa.select(_runs)
+        sa.select(_runs, _IS_WHOLE)
         .where(_runs.c.id >= reference, _runs.c.id < reference + "\x7f")
         .order_by(_runs.c.started.desc(), _runs.c.id.desc())
         .limit(6)
@@ -130,7 +132,7 @@ def page(
 
     `holding` names runs whose code holds `q`: they are listed whatever they are called.
     """
-    query = sa.select(_runs).where(
+    query = sa.select(_runs, _IS_WHOLE).where(
         _runs.c.deleted.is_not(None) if deleted else _runs.c.deleted.is_(None)
     )
     if project:
@@ -157,7 +159,7 @@ def page(
 
 def nth(tx: Transaction, n: int, notebook: str | None) -> Run:
     """Give the n-th newest run (from 1), of one notebook when it is named."""
-    query = sa.select(_runs).where(_runs.c.deleted.is_(None))
+    query = sa.select(_runs, _IS_WHOLE).where(_runs.c.deleted.is_(None))
     if notebook:
         query = query.where(_of_notebook(notebook))
     query = query.order_by(_runs.c.started.desc(), _runs.c.id.desc()).offset(n - 1).limit(1)
@@ -171,35 +173,41 @@ def nth(tx: Transaction, n: int, notebook: str | None) -> Run:
 
 def of_session(tx: Transaction, session: str) -> list[str]:
     """Name the runs of a session, oldest first."""
-    query = sa.select(_runs.c.id).where(_runs.c.session == session)
+    query = sa.select(_runs.c.id, _IS_WHOLE).where(_runs.c.session == session)
     return list(tx.execute(query.order_by(_runs.c.started, _runs.c.id)).scalars())
 
 
 def every(tx: Transaction) -> list[str]:
     """Name every run, deleted ones too, oldest first."""
-    return list(tx.execute(sa.select(_runs.c.id).order_by(_runs.c.started, _runs.c.id)).scalars())
+    return list(
+        tx.execute(sa.select(_runs.c.id, _IS_WHOLE).order_by(_runs.c.started, _runs.c.id)).scalars()
+    )
 
 
 def records(tx: Transaction) -> list[str]:
     """Name the records of all runs that have one."""
-    query = sa.select(_runs.c.record).where(_runs.c.record.is_not(None))
+    query = sa.select(_runs.c.record, _IS_WHOLE).where(_runs.c.record.is_not(None))
     return list(tx.execute(query).scalars())
 
 
 def record_of(tx: Transaction, run_id: str) -> str | None:
     """Name a run's record."""
-    found: str | None = tx.execute(sa.select(_runs.c.record).where(_runs.c.id == run_id)).scalar()
+    found: str | None = tx.execute(
+        sa.select(_runs.c.record, _IS_WHOLE).where(_runs.c.id == run_id)
+    ).scalar()
     return found
 
 
 def revision(tx: Transaction, run_id: str) -> int:
     """Give the revision of a run's record; 0 before the first."""
-    return int(tx.execute(sa.select(_runs.c.revision).where(_runs.c.id == run_id)).scalar() or 0)
+    return int(
+        tx.execute(sa.select(_runs.c.revision, _IS_WHOLE).where(_runs.c.id == run_id)).scalar() or 0
+    )
 
 
 def by_record(tx: Transaction) -> dict[str, str]:
     """Map records to the runs whose they are."""
-    query = sa.select(_runs.c.record, _runs.c.id).where(_runs.c.record.is_not(None))
+    query = sa.select(_runs.c.record, _runs.c.id, _IS_WHOLE).where(_runs.c.record.is_not(None))
     return {row[0]: row[1] for row in tx.execute(query)}
 
 
@@ -210,36 +218,40 @@ def saved(tx: Transaction) -> set[str]:
 
 def saved_by(tx: Transaction) -> list[tuple[str, str]]:
     """Give run and manifest of all saved files."""
-    query = sa.select(_runs.c.id, _runs.c.files).where(_runs.c.files.is_not(None))
+    query = sa.select(_runs.c.id, _runs.c.files, _IS_WHOLE).where(_runs.c.files.is_not(None))
     return [(row[0], row[1]) for row in tx.execute(query)]
 
 
 def thick_ones(tx: Transaction) -> list[Run]:
     """Give the runs that have their outputs yet, or saved files, oldest first."""
     here = sa.or_(_runs.c.thinned.is_(None), _runs.c.files.is_not(None))
-    rows = tx.execute(sa.select(_runs).where(here).order_by(_runs.c.started, _runs.c.id))
+    rows = tx.execute(sa.select(_runs, _IS_WHOLE).where(here).order_by(_runs.c.started, _runs.c.id))
     return [from_row(row) for row in rows.mappings()]
 
 
 def thinned(tx: Transaction) -> set[str]:
     """Name the runs whose outputs were dropped."""
-    return set(tx.execute(sa.select(_runs.c.id).where(_runs.c.thinned.is_not(None))).scalars())
+    return set(
+        tx.execute(sa.select(_runs.c.id, _IS_WHOLE).where(_runs.c.thinned.is_not(None))).scalars()
+    )
 
 
 def undeleted(tx: Transaction) -> list[str]:
     """Name the runs that are not deleted, oldest first."""
-    query = sa.select(_runs.c.id).where(_runs.c.deleted.is_(None))
+    query = sa.select(_runs.c.id, _IS_WHOLE).where(_runs.c.deleted.is_(None))
     return list(tx.execute(query.order_by(_runs.c.started, _runs.c.id)).scalars())
 
 
 def deleted_before(tx: Transaction, time: str) -> list[str]:
     """Name the runs that were deleted before `time`."""
-    return list(tx.execute(sa.select(_runs.c.id).where(_runs.c.deleted < time)).scalars())
+    return list(
+        tx.execute(sa.select(_runs.c.id, _IS_WHOLE).where(_runs.c.deleted < time)).scalars()
+    )
 
 
 def sharing(tx: Transaction, reference: str) -> list[str]:
     """Name the runs whose newest version is `reference`, newest first."""
-    query = sa.select(_runs.c.id).where(_runs.c.artifact == reference)
+    query = sa.select(_runs.c.id, _IS_WHOLE).where(_runs.c.artifact == reference)
     return list(tx.execute(query.order_by(_runs.c.started.desc(), _runs.c.id.desc())).scalars())
 
 
@@ -250,12 +262,14 @@ def forget_artifact(tx: Transaction, reference: str) -> None:
 
 def running(tx: Transaction) -> list[str]:
     """Name the runs that are running."""
-    return list(tx.execute(sa.select(_runs.c.id).where(_runs.c.state == "running")).scalars())
+    return list(
+        tx.execute(sa.select(_runs.c.id, _IS_WHOLE).where(_runs.c.state == "running")).scalars()
+    )
 
 
 def matching(tx: Transaction, *, notebook: str | None, project: str | None) -> list[str]:
     """Name every run of a notebook or of a project, deleted ones too."""
-    query = sa.select(_runs.c.id)
+    query = sa.select(_runs.c.id, _IS_WHOLE)
     if notebook is not None:
         query = query.where(_of_notebook(notebook))
     if project is not None:
@@ -305,7 +319,7 @@ def set_printed(tx: Transaction, run_id: str, printed: Mapping[int, str]) -> Non
 def executions(tx: Transaction, run_id: str) -> list[Execution]:
     """Give a run's executions in their order."""
     query = (
-        sa.select(_executions, _texts.c.text)
+        sa.select(_executions, _texts.c.text, whole(_executions), whole(_texts))
         .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
         .where(_executions.c.run == run_id)
         .order_by(_executions.c.number)
@@ -332,9 +346,11 @@ def drop_executions(tx: Transaction, run_id: str, numbers: Iterable[int] | None 
     here = _executions.c.run == run_id
     if numbers is not None:
         here = sa.and_(here, _executions.c.number.in_(list(numbers)))
-    rows = tx.execute(sa.select(_executions.c.source, _executions.c.printed).where(here)).all()
+    rows = tx.execute(
+        sa.select(_executions.c.source, _executions.c.printed, whole(_executions)).where(here)
+    ).all()
     tx.execute(sa.delete(_executions).where(here))
-    drop_unused_texts(tx, {each for row in rows for each in row if each is not None})
+    drop_unused_texts(tx, {each for row in rows for each in row[:2] if each is not None})
 
 
 def drop_printed(tx: Transaction, run_id: str) -> None:

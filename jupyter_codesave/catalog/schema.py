@@ -3,11 +3,17 @@
 `SCHEMA` is `MAJOR.MINOR`. A minor step only adds what older packages may leave alone (nullable
 columns, tables, indexes), so that packages of one major version share a store; a store of a newer
 major version is refused.
+
+SQLite keeps no checksums. There each row of the `CHECKED` tables has the CRC-32 of these columns
+in one more, `crc`, which SQLite computes by our `crc` when it writes the row; whoever reads rows
+selects `whole` with them, which fails where a row is not as it was written. A minor step's new
+columns are not among the summed ones.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 from sqlalchemy import (
@@ -24,10 +30,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FromClause, FunctionElement
 
 from ..errors import DamagedError
 
-SCHEMA = "1.0"
+SCHEMA = "2.0"
 _MARK = "\x01"
 _number = BigInteger().with_variant(Integer, "sqlite")
 
@@ -276,3 +284,52 @@ parts = Table(
     Column("part", Digest, primary_key=True, index=True),
     sqlite_with_rowid=False,
 )
+
+CHECKED = (
+    runs,
+    executions,
+    texts,
+    artifacts,
+    versions,
+    aliases,
+    series,
+    journals,
+    purged,
+    facts,
+)
+_spell = json.JSONEncoder(default=bytes.hex, separators=(",", ":")).encode
+
+
+def crc(*values: Any) -> int:
+    """Give the CRC-32 of a row's columns as SQLite holds them; the same with every Python."""
+    return zlib.crc32(_spell(values).encode("ascii"))
+
+
+def check(found: int | None, *values: Any) -> int | None:
+    """Give `found`, a row's own sum; ValueError when it is not that of its columns."""
+    # The empty side of an outer join.
+    if found != crc(*values) and (found is not None or any(each is not None for each in values)):
+        raise ValueError(f"a row is not what was written: {found}")
+    return found
+
+
+class whole(FunctionElement[int]):  # noqa: N801 - reads as a function in a query
+    """A column that makes reading a row of `table` fail where it is not as it was written."""
+
+    inherit_cache = True
+    type = Integer()
+
+    def __init__(self, table: FromClause) -> None:
+        super().__init__(*table.c)
+
+
+@compiles(whole)
+def _nothing(element: whole, compiler: Any, **_: Any) -> str:
+    return "NULL"
+
+
+@compiles(whole, "sqlite")
+def _call(element: whole, compiler: Any, **options: Any) -> str:
+    columns = [compiler.process(each, **options) for each in element.clauses]
+    table = columns[0].rpartition(".")[0]
+    return f"codesave_check({table}.crc, {', '.join(columns)})"

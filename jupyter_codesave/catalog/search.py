@@ -20,6 +20,7 @@ from . import schema
 from .catalog import Transaction
 from .digests import picked
 from .rows import Hit, Page
+from .schema import whole
 
 LONGEST = 1000  # characters of a search
 PRINTED = 4096  # characters of an execution's printed output that are indexed
@@ -34,6 +35,7 @@ _BLANKS = re.compile(r"[ \t]+")
 _UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
 _spelled = schema.spell_words
 _texts, _executions, _runs = schema.texts, schema.executions, schema.runs
+_HIT = (_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
 _PLACE = (_executions.c.started, _executions.c.run, _executions.c.number)
 
 
@@ -98,7 +100,9 @@ def drop_unused_texts(tx: Transaction, among: Iterable[int]) -> None:
     candidates = sorted(set(among))
     for at in range(0, len(candidates), _BATCH):
         batch = candidates[at : at + _BATCH]
-        gone = sa.select(_texts.c.id, _texts.c.folded).where(_texts.c.id.in_(batch), ~used)
+        gone = sa.select(_texts.c.id, _texts.c.folded, whole(_texts)).where(
+            _texts.c.id.in_(batch), ~used
+        )
         rows = tx.execute(gone).all()
         if rows and tx.sqlite:
             tx.connection.exec_driver_sql(
@@ -126,7 +130,7 @@ def search(tx: Transaction, text: str, *, limit: int, cursor: str | None) -> Pag
     else:
         if before:
             found = [each for each in found if each < before]
-        hits = _read(tx, sorted(found, reverse=True)[: limit + 1])
+        hits = _read(tx, needle, sorted(found, reverse=True)[: limit + 1])
     if len(hits) > limit:
         last = hits[limit - 1]
         end = (last.started or "", last.run, last.execution)
@@ -142,7 +146,7 @@ def _few(tx: Transaction, needle: str) -> list[_Position] | None:
     sample = _sample(tx)
     if not trigrams or sum(needle in text for text in sample) * 50 > len(sample):
         return None
-    matches = sa.select(_texts.c.id).where(_contains(tx, _texts.c.folded, needle))
+    matches = sa.select(_texts.c.id, whole(_texts)).where(_contains(tx, _texts.c.folded, needle))
     if tx.sqlite:
         # FTS5 reads the whole list of every trigram it is given: the rarest ones do.
         rarest = sorted(trigrams, key=lambda each: (sum(each in text for text in sample), each))
@@ -187,24 +191,44 @@ def _without_deleted(tx: Transaction, found: set[_Position]) -> list[_Position]:
     names = sorted({run for _, run, _ in found})
     deleted: set[str] = set()
     for at in range(0, len(names), _BATCH):
-        query = sa.select(_runs.c.id).where(_runs.c.id.in_(names[at : at + _BATCH]))
+        query = sa.select(_runs.c.id, whole(_runs))
+        query = query.where(_runs.c.id.in_(names[at : at + _BATCH]))
         deleted.update(tx.execute(query.where(_runs.c.deleted.is_not(None))).scalars())
     return [each for each in found if each[1] not in deleted]
 
 
-def _read(tx: Transaction, positions: list[_Position]) -> list[Hit]:
+def _hits(tx: Transaction, needle: str) -> Any:
+    """Select executions that hold `needle`, of runs that are not deleted."""
+    printed = _texts.alias("printed")
+    return (
+        sa.select(*_HIT, whole(_executions), whole(_texts), whole(printed), whole(_runs))
+        .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
+        .outerjoin(printed, printed.c.id == _executions.c.printed)
+        .join(_runs, _runs.c.id == _executions.c.run)
+        .where(_runs.c.deleted.is_(None))
+        .where(
+            sa.or_(_contains(tx, _texts.c.folded, needle), _contains(tx, printed.c.folded, needle))
+        )
+    )
+
+
+def _read(tx: Transaction, needle: str, positions: list[_Position]) -> list[Hit]:
+    """Read executions that an index proposed."""
     if not positions:
         return []
     keys = [(run, number) for _, run, number in positions]
     # SQLite finds pairs by walking the whole table; by one and the other it uses the key.
     query = (
-        sa.select(_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
-        .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
+        _hits(tx, needle)
         .where(_executions.c.run.in_({run for run, _ in keys}))
         .where(_executions.c.number.in_({number for _, number in keys}))
     )
-    rows = {(row[0], row[1]): row for row in tx.execute(query)}
-    return [Hit(run, n, rows[run, n][3], rows[run, n][2] or None) for run, n in keys]
+    found = {(row[0], row[1]): _hit(row) for row in tx.execute(query)}
+    return [found[key] for key in keys if key in found]
+
+
+def _hit(row: Any) -> Hit:
+    return Hit(row[0], row[1], row[3], row[2] or None)
 
 
 def _end_of_walk(tx: Transaction, before: _Position | None) -> _Position | None:
@@ -225,24 +249,14 @@ def _walk(
     limit: int,
 ) -> list[Hit]:
     """Walk from the newest execution on until the page is full: matches are many."""
-    printed = _texts.alias("printed")
-    query = (
-        sa.select(_executions.c.run, _executions.c.number, _executions.c.started, _texts.c.text)
-        .join_from(_executions, _texts, _texts.c.id == _executions.c.source)
-        .outerjoin(printed, printed.c.id == _executions.c.printed)
-        .join(_runs, _runs.c.id == _executions.c.run)
-        .where(_runs.c.deleted.is_(None))
-        .where(
-            sa.or_(_contains(tx, _texts.c.folded, needle), _contains(tx, printed.c.folded, needle))
-        )
-    )
+    query = _hits(tx, needle)
     if before:
         query = query.where(sa.tuple_(*_PLACE) < before)
     if end:
         query = query.where(sa.tuple_(*_PLACE) >= end)
     query = query.order_by(*(column.desc() for column in _PLACE)).limit(limit)
     tx.walk()
-    return [Hit(row[0], row[1], row[3], row[2] or None) for row in tx.execute(query)]
+    return [_hit(row) for row in tx.execute(query)]
 
 
 def _contains(tx: Transaction, column: Any, needle: str) -> Any:

@@ -13,20 +13,23 @@ from ..model.artifact import CODE, Version, check_name, source_name
 from . import schema
 from .catalog import Transaction
 from .rows import Artifact
+from .schema import whole
 
 _artifacts, _versions, _aliases = schema.artifacts, schema.versions, schema.aliases
 _series = schema.series
 _NUMBERED = re.compile(r"v[0-9]{1,9}")
 # Made once: to make them anew would take longer than to run them.
 _WHOLE = (
-    sa.select(_versions, _artifacts.c.type, _artifacts.c.project)
+    sa.select(
+        _versions, _artifacts.c.type, _artifacts.c.project, whole(_versions), whole(_artifacts)
+    )
     .join_from(_versions, _artifacts, _artifacts.c.name == _versions.c.artifact)
     .order_by(_versions.c.artifact, _versions.c.number)
 )
 _ONE = _WHOLE.where(
     _versions.c.artifact == sa.bindparam("name"), _versions.c.number == sa.bindparam("number")
 )
-_EVERY_ALIAS = sa.select(_aliases).order_by(_aliases.c.alias)
+_EVERY_ALIAS = sa.select(_aliases, whole(_aliases)).order_by(_aliases.c.alias)
 _ALIASES = _EVERY_ALIAS.where(_aliases.c.artifact == sa.bindparam("name"))
 
 
@@ -91,7 +94,7 @@ def alias(tx: Transaction, name: str, alias: str, number: int, moved: str) -> bo
 
 def moves(tx: Transaction, name: str, number: int) -> dict[str, str]:
     """Map the aliases that a version has to when they were moved there."""
-    query = sa.select(_aliases.c.alias, _aliases.c.moved)
+    query = sa.select(_aliases.c.alias, _aliases.c.moved, whole(_aliases))
     rows = tx.execute(query.where(_aliases.c.artifact == name, _aliases.c.number == number))
     return {row[0]: row[1] for row in rows}
 
@@ -122,7 +125,7 @@ def resolve(tx: Transaction, name: str, selector: str) -> Version:
         number = int(selector[1:])
     else:
         here = sa.and_(_aliases.c.artifact == name, _aliases.c.alias == selector)
-        number = tx.execute(sa.select(_aliases.c.number).where(here)).scalar()
+        number = tx.execute(sa.select(_aliases.c.number, whole(_aliases)).where(here)).scalar()
     found = None if number is None else one(tx, name, number)
     if found is None:
         there = newest(tx, name)
@@ -156,7 +159,7 @@ def artifacts(tx: Transaction) -> list[Artifact]:
     by_name: dict[str, list[Version]] = {}
     for version in _read(tx, _WHOLE):
         by_name.setdefault(version.artifact, []).append(version)
-    rows = tx.execute(sa.select(_artifacts).order_by(_artifacts.c.name))
+    rows = tx.execute(sa.select(_artifacts, whole(_artifacts)).order_by(_artifacts.c.name))
     return [
         Artifact(row.name, row.type, row.project, tuple(by_name.get(row.name, ()))) for row in rows
     ]
@@ -165,26 +168,30 @@ def artifacts(tx: Transaction) -> list[Artifact]:
 def record_of(tx: Transaction, name: str, number: int) -> str | None:
     """Name the record of a version that no run made."""
     here = sa.and_(_versions.c.artifact == name, _versions.c.number == number)
-    found: str | None = tx.execute(sa.select(_versions.c.record).where(here)).scalar()
+    found: str | None = tx.execute(
+        sa.select(_versions.c.record, whole(_versions)).where(here)
+    ).scalar()
     return found
 
 
 def records(tx: Transaction) -> list[str]:
     """Name the records of versions that no run made."""
-    query = sa.select(_versions.c.record).where(_versions.c.record.is_not(None))
+    query = sa.select(_versions.c.record, whole(_versions)).where(_versions.c.record.is_not(None))
     return list(tx.execute(query).scalars())
 
 
 def manifests(tx: Transaction) -> list[tuple[str, str]]:
     """Give `NAME:vN` and the manifest's digest of every version."""
-    query = sa.select(_versions.c.artifact, _versions.c.number, _versions.c.digest)
+    query = sa.select(
+        _versions.c.artifact, _versions.c.number, _versions.c.digest, whole(_versions)
+    )
     return [(f"{row[0]}:v{row[1]}", row[2]) for row in tx.execute(query)]
 
 
 def series_of(tx: Transaction, project: str, path: str) -> str | None:
     """Give the name of the series of a project's notebook or program; None before the first."""
     here = sa.and_(_series.c.project == project, _series.c.path == path)
-    known = tx.execute(sa.select(_series.c.name).where(here)).scalar()
+    known = tx.execute(sa.select(_series.c.name, whole(_series)).where(here)).scalar()
     return None if known is None else str(known)
 
 
@@ -207,7 +214,7 @@ def name_for(tx: Transaction, project: str, path: str) -> str:
 
 def rename(tx: Transaction, old: str, new: str) -> bool:
     """Let `new` go on with the series of `old`, in every project; tell whether there was one."""
-    rows = tx.execute(sa.select(_series).where(_series.c.path == old)).all()
+    rows = tx.execute(sa.select(_series, whole(_series)).where(_series.c.path == old)).all()
     for row in rows:
         here = sa.and_(_series.c.project == row.project, _series.c.path == old)
         tx.execute(sa.delete(_series).where(here))
@@ -217,7 +224,9 @@ def rename(tx: Transaction, old: str, new: str) -> bool:
 
 def all_series(tx: Transaction) -> list[tuple[str, str, str]]:
     """Give project, path and name of every series."""
-    rows = tx.execute(sa.select(_series).order_by(_series.c.project, _series.c.path))
+    rows = tx.execute(
+        sa.select(_series, whole(_series)).order_by(_series.c.project, _series.c.path)
+    )
     return [(row.project, row.path, row.name) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""Flipped bytes in the catalog: each must be told of by `verify`, or change nothing at all."""
+"""Flipped bytes in the catalog: told of by `verify` or of no effect, and never served."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import random
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from jupyter_codesave.errors import CodeSaveError
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
-from jupyter_codesave.store import budget
+from jupyter_codesave.store import Store, budget
 from tests.store.blows import NotWholeError
 from tests.store.made import Place, image, make_run, record
 
@@ -61,10 +62,11 @@ def build(folder: Path) -> None:
 def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
     """Flip a byte of a copy of what `build` made, again and again.
 
-    NotWholeError names the flips that changed what the catalog says and were not told of.
+    NotWholeError names the flips that changed what the catalog says and were not told of, and
+    those that were served: every answer must be an error, or what would have been given before.
     """
     whole = (folder / "data" / FILE).read_bytes()
-    said = dump(folder / "data" / FILE)
+    said, before = dump(folder / "data" / FILE), served(folder / "data")
     places = [at for at, byte in enumerate(whole) if byte]
     counts: Counter[str] = Counter({"flips": count, "told of": 0, "changed nothing": 0})
     trial = folder / "trial"
@@ -78,6 +80,8 @@ def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
         data = bytearray(whole)
         data[at] ^= mask
         (trial / FILE).write_bytes(data)
+        if wrong := served(trial) - before:
+            missed.append(f"byte {at} ^ {mask:#x} served {sorted(wrong)[:2]}")
         if is_told(trial):
             counts["told of"] += 1
             continue
@@ -88,8 +92,51 @@ def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
         else:
             counts["changed nothing"] += 1
     if missed:
-        raise NotWholeError(f"{len(missed)} of {dict(counts)} were not told of: {missed[:_TOLD]}")
+        raise NotWholeError(f"{len(missed)} of {dict(counts)} were missed: {missed[:_TOLD]}")
     return dict(counts)
+
+
+def served(folder: Path) -> set[str]:
+    """Give all that a store answers with, piece by piece; a CodeSaveError is no answer."""
+    pieces: set[str] = set()
+
+    def ask(name: str, answer: Callable[[], Iterable[Any]]) -> list[Any]:
+        try:
+            found = list(answer())
+        except CodeSaveError:
+            return []
+        pieces.update(f"{name} {each!r}" for each in found)
+        return found
+
+    try:
+        store = Place(folder).open()
+    except CodeSaveError:
+        return pieces
+    with store:
+        runs = ask("run", lambda: store.runs(limit=1000).items)
+        deleted = ask("deleted", lambda: store.runs(limit=1000, deleted=True).items)
+        for run in [*runs, *deleted]:
+            ask("one", lambda run=run: [store.run(run.id)])
+            ask(f"{run.id} executed", lambda run=run: store.executions(run.id))
+            ask(f"{run.id} lacks", lambda run=run: store.missing_files(run.id))
+            ask(f"{run.id} kept", lambda run=run: store.files(run.id).entries.items())
+            ask(f"{run.id} is beside", lambda run=run: store.session_runs(run.session))
+            ask("journal", lambda run=run: [store.journal_state(run.session)])
+        for artifact in ask("artifact", lambda: (each.name for each in store.artifacts())):
+            ask("type", lambda name=artifact: _described(store, name))
+        for text in ("x", "accuracy", "x2 = 3"):
+            ask(f"{text} found", lambda text=text: store.search(text).items)
+    return pieces
+
+
+def _described(store: Store, name: str) -> Iterable[tuple[Any, ...]]:
+    """Give what is said of an artifact, and of each of its versions and aliases."""
+    artifact = next(each for each in store.artifacts() if each.name == name)
+    yield artifact.name, artifact.type, artifact.project
+    for version in artifact.versions:
+        yield tuple(value for key, value in vars(version).items() if key != "aliases")
+        yield from ((version.reference, alias) for alias in version.aliases)
+        yield version.reference, store.get(version.digest)
 
 
 def is_told(folder: Path) -> bool:

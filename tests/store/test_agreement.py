@@ -273,7 +273,9 @@ def test_a_record_waits_for_who_is_changing_its_run(place: Place) -> None:
         assert agreement.check(store) == ([], [])
 
 
-def test_a_flipped_byte_in_the_catalog_is_found_or_changes_nothing(tmp_path: Path) -> None:
+def test_a_flipped_byte_in_the_catalog_is_found_or_changes_nothing_and_is_never_served(
+    tmp_path: Path,
+) -> None:
     flips.build(tmp_path)
     assert not flips.is_told(tmp_path / "data")
     counts = flips.flip(tmp_path, scale(60), random.Random())

@@ -47,7 +47,7 @@ def grow_records(store: Store) -> None:
 def test_packages_of_two_minor_versions_share_a_store(place: Place) -> None:
     with place.open() as store:
         record(store, picture=image(3000), printed="accuracy", journal=b"journal " * 99)
-        make_newer(store, "1.99")
+        make_newer(store, "2.99")
     with place.open() as store:
         record(store, make_run(), sources=("x = 2",))
         before = told(store)
@@ -61,7 +61,7 @@ def test_packages_of_two_minor_versions_share_a_store(place: Place) -> None:
 def test_a_store_of_a_newer_major_version_is_refused_and_left_as_it_is(place: Place) -> None:
     with place.open() as store:
         record(store)
-        make_newer(store, "2.0")
+        make_newer(store, "3.0")
     with pytest.raises(UnavailableError, match="newer jupyter_codesave"):
         place.open()
 
