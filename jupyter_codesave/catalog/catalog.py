@@ -29,6 +29,7 @@ _WAIT = 60  # seconds that a writer waits for another
 _DAMAGED = ("malformed", "not a database", "could not decode", "can't decode", "user-defined")
 _SCHEMAS = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}", re.ASCII)
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
+_LEDGER_LOCK = _MIGRATION_LOCK + 1
 
 
 class Transaction:
@@ -89,6 +90,11 @@ class Transaction:
                 "blobs, runs, executions, versions, aliases, artifacts, series, journals, facts"
             )
             self.connection.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+
+    def hold_ledger(self) -> None:
+        """Let nobody else write the ledger until this transaction ends; wait for whoever does."""
+        if not self.sqlite:
+            self.connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LEDGER_LOCK})")
 
     def take_blobs(self) -> None:
         """Hold off every transaction that touches blobs until this one ends."""

@@ -110,6 +110,7 @@ def keep_journal(tx: Transaction, contents: Contents, state: JournalState) -> st
 
 def keep_ledger(tx: Transaction, contents: Contents) -> str | None:
     """Write anew what belongs to no run: series' names and purged runs. Gives the old record."""
+    tx.hold_ledger()  # as with a run: what others add meanwhile would be missing
     old, now_ = journals.fact(tx, LEDGER), ledger(tx)
     now_["revision"] += 1
     journals.set_fact(tx, LEDGER, contents.put_record(dump(now_)))

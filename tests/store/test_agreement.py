@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_codesave.catalog import runs
+from jupyter_codesave.catalog import runs, versions
 from jupyter_codesave.errors import CodeSaveError, DamagedError
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
@@ -269,6 +269,20 @@ def test_a_record_waits_for_who_is_changing_its_run(place: Place) -> None:
             keeping.join(0.3)  # it waits for us, at its lock or, too late, with its record
             old = records.keep_run(tx, store.contents, run.id)
         keeping.join()
+        store.contents.drop_records([old])
+        assert agreement.check(store) == ([], [])
+
+
+def test_the_ledger_waits_for_who_is_adding_to_it(place: Place) -> None:
+    with place.open() as store, place.open() as other:
+        store.artifact_for("project", "first.ipynb")
+        adding = threading.Thread(target=other.artifact_for, args=("project", "other.ipynb"))
+        with store.catalog.write() as tx:
+            versions.name_for(tx, "project", "mine.ipynb")
+            old = records.keep_ledger(tx, store.contents)
+            adding.start()
+            adding.join(0.3)  # it waits for us, at its lock or, too late, with its record
+        adding.join()
         store.contents.drop_records([old])
         assert agreement.check(store) == ([], [])
 
