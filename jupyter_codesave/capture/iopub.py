@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -35,6 +37,8 @@ class Tap:
         self._disowned: tuple[str, Any, Any] | None = None  # whose threads, our start, their start
         self._missed: list[Frames] = []  # what came when there was no room on the stack
         self._echoes: list[tuple[Any, Any]] = []
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._ask_again)
         self._is_json = kernel.session.pack({}) == b"{}"
 
     def install(self) -> None:
@@ -50,7 +54,13 @@ class Tap:
         self._kernel.__dict__.pop("_input_request", None)
         for stream, echo in self._echoes:
             stream.echo = echo
+        self._ask_again()
         self._echoes.clear()
+
+    def _ask_again(self) -> None:
+        """Let the streams ask which process they are in."""
+        for stream, _ in self._echoes:
+            vars(stream).pop("_is_master_process", None)
 
     def send_multipart(self, frames: Any, *args: Any, **kwargs: Any) -> Any:
         """Record, then send; what the client sees is in the journal."""
@@ -239,6 +249,10 @@ class Tap:
             if not any(each is stream for each, _ in self._echoes):
                 self._echoes.append((stream, known))
             stream.echo = session.tail.stream(name, stream, self._recorder.keeps, known)
+            if hasattr(stream, "_is_master_process") and hasattr(os, "register_at_fork"):
+                # It asks the system for its process at every print, which costs as much as the
+                # tail does. Without a fork the answer is always the same.
+                stream._is_master_process = itertools.repeat(True).__next__
 
 
 def _loaded(frame: bytes) -> dict[str, Any]:
