@@ -79,9 +79,10 @@ def encode(sequence: int, time_ns: int, payload: Sequence[bytes | memoryview]) -
 
 def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """Lay out an iopub message as the parts of a payload, without copying a large frame."""
-    lengths = [
-        len(frame) if frame.__class__ is bytes else memoryview(frame).nbytes for frame in frames
-    ]
+    if {*map(type, frames)} == {bytes}:
+        lengths = [*map(len, frames)]
+    else:
+        lengths = [memoryview(frame).nbytes for frame in frames]
     head = _head(len(lengths))(MESSAGE, len(lengths), *lengths)
     if sum(lengths) < _JOINED:
         return [b"".join((head, *frames))]

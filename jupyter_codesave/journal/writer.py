@@ -78,7 +78,7 @@ class Writer:
             flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
             self._handle = os.open(self.path, flags, 0o600)
             self._take(0, 0)
-            self._write_all([events.MAGIC], len(events.MAGIC))
+            self._write_all([events.MAGIC])
             self._offset = len(events.MAGIC)
         except OSError as error:
             if self._handle >= 0:
@@ -163,7 +163,10 @@ class Writer:
         """Append records that belong together, in one write."""
         if self._handle < 0:  # closed, or a forked child: before taking any lock
             return
-        size = sum([len(part) for payload in payloads for part in payload])
+        size = 0
+        for payload in payloads:
+            for part in payload:
+                size += len(part)
         with self._lock:
             if self._writing or self._queue or size >= LARGE:
                 # `_writing` here: a signal handler of this very thread came in between.
@@ -301,28 +304,29 @@ class Writer:
         self._lost += len(payloads)
 
     def _record(self, payloads: Sequence[Payload], size: int) -> None:
-        now, parts = time.time_ns(), []
-        for number, payload in enumerate(payloads, self._sequence):
+        now, number = time.time_ns(), self._sequence
+        parts: list[bytes | memoryview] = []
+        for payload in payloads:
             if size < LARGE and len(payload) > 1:  # one buffer is cheaper than many
                 payload = (b"".join(payload),)
-            parts += [events.encode(number, now, payload), *payload]
+            parts += (events.encode(number, now, payload), *payload)
+            number += 1
         length = size + events.HEADER.size * len(payloads)
         self._pending = (length, len(payloads))
-        self._write_all(parts, length)
-        self._sequence += len(payloads)
+        if length < LARGE:
+            data = b"".join(parts)
+            if (written := os.write(self._handle, data)) < length:
+                self._write_all([memoryview(data)[written:]])
+        else:
+            _reserve(self._handle, self._offset, length)
+            self._write_all(parts if len(parts) <= _MOST_PARTS else [b"".join(parts)])
+        self._sequence = number
         self._offset += length
         self._pending = (0, 0)
 
-    def _write_all(self, parts: Payload, length: int) -> None:
-        if length < LARGE or len(parts) > _MOST_PARTS:
-            parts = [b"".join(parts)]
-        if length >= LARGE:
-            _reserve(self._handle, self._offset, length)
+    def _write_all(self, parts: Payload) -> None:
         for part in parts:
-            written = os.write(self._handle, part) if len(part) <= _SLICE else 0
-            if written == len(part):  # nearly always
-                continue
-            view = memoryview(part)[written:]
+            view = memoryview(part)
             while view:
                 # A full disk takes what fits of a slice, and says so next time.
                 view = view[os.write(self._handle, view[:_SLICE]) :]
