@@ -201,8 +201,13 @@ PLAIN: list[tuple[str, list[str]]] = [
     (
         "prints and displays from the bottom of the stack",
         [
+            # Not so deep that a client is sent more than the 1,000 messages that it holds.
+            "import inspect, sys\n"
+            "limit = sys.getrecursionlimit()\n"
             "def deep(n):\n    print(n); display({'text/plain': 'd'}, raw=True); deep(n + 1)\n"
-            "try: deep(0)\nexcept RecursionError: print('deep enough')",
+            "sys.setrecursionlimit(len(inspect.stack()) + 200)\n"
+            "try: deep(0)\nexcept RecursionError: print('deep enough')\n"
+            "finally: sys.setrecursionlimit(limit)",
         ],
     ),
     ("many displays", ["for n in range(500): display({'text/plain': str(n)}, raw=True)"]),
