@@ -55,6 +55,12 @@ def one(tx: Transaction, name: str, number: int) -> Version | None:
     return found[0] if found else None
 
 
+def named(tx: Transaction, reference: str) -> Version | None:
+    """Give the version that `NAME:vN` names; records may name anything."""
+    name, _, selector = reference.rpartition(":")
+    return one(tx, name, int(selector[1:])) if _NUMBERED.fullmatch(selector) else None
+
+
 def add(tx: Transaction, version: Version, record: str | None = None) -> None:
     """Add a version that is not there yet; its artifact is."""
     row = {

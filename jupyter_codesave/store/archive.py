@@ -5,12 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import io
-import os
-import secrets
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -19,10 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..catalog import runs
-from ..disk import sync_folder
 from ..errors import DamagedError, NotFoundError
 from ..model.digest import digest_of
 from . import records
+from .part import Part, clear_parts
 
 if TYPE_CHECKING:
     from .store import Progress, Store
@@ -157,68 +152,55 @@ class _Inside(io.RawIOBase):
 
 
 def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) -> dict[str, int]:
-    """Write runs into an archive, beside what is in it already; it is replaced once it is whole."""
+    """Write runs into an archive, beside what is in it already; it is replaced once it is whole.
+
+    What was broken off is gone on with.
+    """
     from .copy import blobs_of, records_for, run_by_run
 
     counts = {"runs": 0, "blobs": 0, "unchanged": 0}
     damage: DamagedError | None = None
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clear_parts(path)
-    try:
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w+b") as file, zipfile.ZipFile(file, "w") as target:
-            there: set[str] = set()
-            if path.exists():
-                with Archive(path) as old:
-                    old.copy_into(target, ())
-                    there = set(old.names)
+    clear_parts(path)
+    with Part(path) as part:
+        there = set(part.zip.namelist())
+        if path.exists():
+            with Archive(path) as old:
+                old.copy_into(part.zip, there)
+                there |= old.names
 
-            def add(run_id: str) -> None:
-                with store.catalog.read() as tx:
-                    found = records_for(tx, run_id)
-                    found[0]["revision"] = runs.revision(tx, run_id)
-                names = [f"records/{digest_of(records.dump(each))[7:]}" for each in found]
-                if names[0] in there:
-                    counts["unchanged"] += 1
-                    return
-                for digest in sorted(blobs_of(found, store.get)):
-                    name = f"blobs/{digest[7:]}"
-                    if name in there:
-                        continue
-                    with store.open_blob(digest) as source, _entry(target, name) as sink:
-                        while chunk := source.read(1 << 20):
-                            sink.write(chunk)
+        def add(run_id: str) -> None:
+            with store.catalog.read() as tx:
+                found = records_for(tx, run_id)
+                found[0]["revision"] = runs.revision(tx, run_id)
+            names = [f"records/{digest_of(records.dump(each))[7:]}" for each in found]
+            if names[0] in there:
+                counts["unchanged"] += 1
+                return
+            for digest in sorted(blobs_of(found, store.get)):
+                name = f"blobs/{digest[7:]}"
+                if name in there:
+                    continue
+                with store.open_blob(digest) as source, _entry(part.zip, name) as sink:
+                    while chunk := source.read(1 << 20):
+                        sink.write(chunk)
+                there.add(name)
+                counts["blobs"] += 1
+            for name, record in zip(names, found, strict=True):
+                if name not in there:
+                    with _entry(part.zip, name) as sink:
+                        sink.write(records.dump(record))
                     there.add(name)
-                    counts["blobs"] += 1
-                for name, record in zip(names, found, strict=True):
-                    if name not in there:
-                        with _entry(target, name) as sink:
-                            sink.write(records.dump(record))
-                        there.add(name)
-                counts["runs"] += 1
+            counts["runs"] += 1
+            part.mark()
 
-            try:
-                run_by_run(progress(list(ids)), add)
-            except DamagedError as error:
-                damage = error
-        with part.open("rb") as whole:
-            os.fsync(whole.fileno())
-        os.replace(part, path)
-        sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            run_by_run(progress(list(ids)), add)
+        except DamagedError as error:
+            damage = error
     if damage is not None:
         raise damage
     return counts
-
-
-def _clear_parts(path: Path) -> None:
-    """Remove what killed processes left of an archive: nobody has written to it for an hour."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with contextlib.suppress(FileNotFoundError):
-            if part.stat().st_mtime < time.time() - 3600:
-                part.unlink()
 
 
 def _entry(target: zipfile.ZipFile, name: str) -> BinaryIO:

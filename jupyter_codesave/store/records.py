@@ -213,7 +213,8 @@ def _restore_run(tx: Transaction, contents: Contents, record: Record, digest: st
         f"{row['artifact']}:v{row['number']}": _restore_version(tx, row, run.id, None)
         for row in record["versions"]
     }
-    runs.put(tx, run.with_(artifact=names.get(run.artifact or "", run.artifact)), None)
+    run = run.with_(artifact=names.get(run.artifact or "", run.artifact))
+    runs.put(tx, run, None)
     columns = {name: record.get(name) for name in ("files", "missing", "deleted", "thinned")}
     runs.set_columns(
         tx,
@@ -229,7 +230,10 @@ def _restore_run(tx: Transaction, contents: Contents, record: Record, digest: st
     known = {each.number for each in runs.executions(tx, run.id)}
     runs.drop_executions(tx, run.id, known - {each.number for each in executions})
     runs.put_executions(tx, executions)
-    note_printed(tx, contents, run.id, [row["digest"] for row in record["versions"]][-1:])
+    manifests = [row["digest"] for row in record["versions"]]
+    if not manifests and run.artifact and (shared := versions.named(tx, run.artifact)):
+        manifests = [shared.digest]
+    note_printed(tx, contents, run.id, manifests[-1:])
 
 
 def note_printed(

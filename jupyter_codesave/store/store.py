@@ -349,9 +349,7 @@ class Store:
             found = versions.of_run(tx, run_id)
             row = runs.columns(tx, run_id)
             if row and row["artifact"]:
-                name, _, number = row["artifact"].rpartition(":v")
-                is_number = number.isdecimal() and len(number) < 10  # records may say anything
-                shared = versions.one(tx, name, int(number)) if is_number else None
+                shared = versions.named(tx, row["artifact"])
                 if shared is not None and shared not in found:
                     found.append(shared)
         return sorted(found, key=lambda version: (version.created, version.number), reverse=True)

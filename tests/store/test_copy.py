@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import secrets
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +11,7 @@ import pytest
 
 from jupyter_codesave.errors import CodeSaveError, DamagedError, NotFoundError, UsageError
 from jupyter_codesave.model.digest import digest_of
-from jupyter_codesave.store import Store, archive
+from jupyter_codesave.store import Store, archive, part
 from tests.blobs import servers
 
 from .made import Place, image, make_run, record, told
@@ -122,6 +123,78 @@ def test_a_broken_off_archive_leaves_the_old_one(local: Store, tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir() if "there" in p.name] == ["there.zip"]
 
 
+@pytest.mark.parametrize("end", ["interrupted", "killed"])
+def test_a_broken_off_archive_is_gone_on_with(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    where = tmp_path / "there.zip"
+    record(local, saved={"first": os.urandom(2000)})
+    local.copy_to(str(where))
+    for _ in range(4):
+        record(local, saved={"more": os.urandom(2000)}, printed="accuracy")
+    monkeypatch.setattr(part, "_EVERY", 0)
+    monkeypatch.setattr(part, "_SHARE", 0)
+    before = where.read_bytes()
+
+    def broken(items: Iterable[str]) -> Iterator[str]:
+        for number, item in enumerate(items):
+            if number == 3:
+                os._exit(9) if end == "killed" else interrupt()
+            yield item
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    if end == "killed":
+        pid = os.fork()
+        if pid == 0:
+            with Place(local.folder).open() as store:
+                store.copy_to(str(where), progress=broken)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            local.copy_to(str(where), progress=broken)
+    assert where.read_bytes() == before
+    (left,) = tmp_path.glob(".there.zip.*.part")
+    with left.open("ab") as file:
+        file.write(b"half an entry" * 999)
+    counts = local.copy_to(str(where))
+    assert (counts["runs"], counts["unchanged"]) == (2, 3)
+    assert [p.name for p in tmp_path.iterdir() if "there" in p.name] == ["there.zip"]
+    assert where.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(where) as there:
+        assert there.testzip() is None
+        assert len(set(there.namelist())) == len(there.namelist())
+    with Place(tmp_path / "back").open() as store:
+        assert store.copy_from(str(where))["runs"] == 5
+        assert without_size(store) == without_size(local)
+        assert store.verify()["missing"] == []
+
+
+def test_rebuild_knows_what_runs_printed_that_share_a_version(place: Place) -> None:
+    with place.open() as store:
+        for _ in range(3):
+            record(store, printed="accuracy")
+        before = told(store)
+        assert len(before["printed"]) == 3
+        assert len(before["artifacts"][0]["versions"]) == 1
+        store.rebuild()
+        assert told(store) == before
+
+
+def test_a_part_that_another_process_writes_is_left_to_it(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(local)
+    host = part._named(tmp_path / "there.zip", os.getppid()).name.split(".")[3].split("-")[0]
+    others = [f".there.zip.{host}-{os.getppid()}-ab.part", ".there.zip.elsewhere-1-ab.part"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"half")
+        (tmp_path / name).with_suffix(".mark").write_bytes(bytes(8))
+    assert local.copy_to(str(tmp_path / "there.zip"))["runs"] == 1
+    assert all((tmp_path / name).read_bytes() == b"half" for name in others)
+
+
 def test_an_archive_is_private_and_any_zip_tool_reads_it(local: Store, tmp_path: Path) -> None:
     record(local, saved={"a.txt": b"hello"})
     where = tmp_path / "there.zip"
@@ -187,15 +260,15 @@ def test_an_archive_is_private_while_it_is_written_and_leaves_no_parts(
 ) -> None:
     record(local, saved={"a": b"1"})
     left, young = tmp_path / ".there.zip.7-ab.part", tmp_path / ".there.zip.8-ab.part"
-    for part in (left, young):
-        part.write_bytes(b"half")
+    for each in (left, young):
+        each.write_bytes(b"half")
     os.utime(left, (0, 0))
     modes: set[int] = set()
     real = archive._entry
 
     def entry(target: zipfile.ZipFile, name: str) -> BinaryIO:
-        parts = [part for part in tmp_path.glob(".there.zip.*.part") if part != young]
-        modes.update(part.stat().st_mode & 0o777 for part in parts)
+        parts = [each for each in tmp_path.glob(".there.zip.*.part") if each != young]
+        modes.update(each.stat().st_mode & 0o777 for each in parts)
         return real(target, name)
 
     monkeypatch.setattr(archive, "_entry", entry)
