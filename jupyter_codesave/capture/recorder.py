@@ -61,7 +61,7 @@ class Recorder:
         self._kernel_id = kernel_id
         self._log = log
         self._status: dict[str, str] = {}  # how executions ended whose last output is to come
-        self.failed: set[str] = set()  # keys of which an error is recorded, until they are over
+        self.failed: set[str] = set()  # keys that showed an error, until they are over
         self._look_at = 0.0  # when to look next whether the journal is still there
         self._when_idle: dict[str, list[Callable[[], None]]] = {}
         self._cells: dict[str, str | None] = {}  # key → cell id, of all recorded executions
@@ -202,12 +202,12 @@ class Recorder:
     def idle(self, key: str, *payloads: Payload) -> None:
         """The last output of the execution is out; `payloads` say so in a kernel's words.
 
-        These are enough of an end where it is as the outputs tell.
+        These are enough of an end where nothing failed.
         """
         status = self._status.pop(key, None)
-        told = None if not payloads else "error" if key in self.failed else "ok"
+        is_plain = payloads and status == "ok" and key not in self.failed
         self.failed.discard(key)
-        if status is not None and status != told:
+        if status is not None and not is_plain:
             end = events.event_payload("execution-end", {"key": key, "status": status})
             payloads = (end, *payloads)
         self.append(*payloads)

@@ -22,11 +22,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ..disk import sync_folder
 from ..errors import CodeSaveError, DamagedError, UnavailableError
-from .schema import SCHEMA, check, crc
+from .schema import SCHEMA, check, crc, raised
 
 _TELLING = ("texts", "executions", "runs", "versions", "series", "journals", "aliases", "artifacts")
 _WAIT = 60  # seconds that a writer waits for another
-_DAMAGED = ("malformed", "not a database", "could not decode", "can't decode", "user-defined")
+_DAMAGED = ("malformed", "not a database", "could not decode", "can't decode")
+_OURS = "user-defined function raised"  # schema.crc or schema.check
 _SCHEMAS = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}", re.ASCII)
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
 _LEDGER_LOCK = _MIGRATION_LOCK + 1
@@ -177,19 +178,28 @@ class Catalog:
         try:
             yield
         except (DBAPIError, self._fault, UnicodeDecodeError) as error:
-            raise self._explain(error) from error
+            raise self._find_cause(error) from error
+
+    def _find_cause(self, error: Exception) -> BaseException:
+        if _OURS not in str(error):
+            return self._explain(error)
+        cause = raised()
+        if isinstance(cause, DamagedError):
+            return DamagedError(self._damaged(str(cause)))
+        return cause or KeyboardInterrupt()
+
+    def _damaged(self, reason: str) -> str:
+        return (
+            f"the catalog {self.place} is damaged ({reason}); move it away and run "
+            "`jupyter codesave rebuild`"
+        )
 
     def _explain(self, error: Exception) -> CodeSaveError:
         said = str(getattr(error, "orig", error)).strip()
         reason = said.splitlines()[0] if said else "no reason given"
         lower = reason.lower()
         if any(each in lower for each in _DAMAGED):
-            if "user-defined" in lower:  # schema.check, or what it is given is no text
-                reason = "a row is not as it was written"
-            return DamagedError(
-                f"the catalog {self.place} is damaged ({reason}); move it away and run "
-                "`jupyter codesave rebuild`"
-            )
+            return DamagedError(self._damaged(reason))
         if "locked" in lower or "lock timeout" in lower:
             return UnavailableError(
                 f"the catalog {self.place} has been locked for {_WAIT} s by another process; "
@@ -334,6 +344,7 @@ def _sqlite(file: Path, wal: bool) -> sa.Engine:
             "secure_delete=ON",
             "cache_size=-32000",
             "temp_store=MEMORY",
+            "trusted_schema=ON",  # its own columns and triggers call functions of ours
             "journal_size_limit=67108864",
         ):
             for attempt in range(50):

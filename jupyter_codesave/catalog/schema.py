@@ -13,6 +13,7 @@ columns are not among the summed ones.
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from typing import Any
 
@@ -297,20 +298,45 @@ CHECKED = (
     purged,
     facts,
 )
-_spell = json.JSONEncoder(default=bytes.hex, separators=(",", ":")).encode
+_raised = threading.local()
 
 
-def crc(*values: Any) -> int:
-    """Give the CRC-32 of a row's columns as SQLite holds them; the same with every Python."""
-    return zlib.crc32(_spell(values).encode("ascii"))
+def crc(*values: bytes | None) -> int:
+    """Give the CRC-32 of a row's columns, which SQLite hands over as bytes."""
+    try:
+        # A value cannot pass for its neighbour's end: each has its length before it.
+        parts = [b"-" if value is None else b"%d:%b" % (len(value), value) for value in values]
+        return zlib.crc32(b"".join(parts))
+    except BaseException as error:
+        _raised.error = error
+        raise
 
 
-def check(found: int | None, *values: Any) -> int | None:
-    """Give `found`, a row's own sum; ValueError when it is not that of its columns."""
-    # The empty side of an outer join.
-    if found != crc(*values) and (found is not None or any(each is not None for each in values)):
-        raise ValueError(f"a row is not what was written: {found}")
-    return found
+def check(found: int | None, *values: bytes | None) -> int | None:
+    """Give `found`, a row's own sum; DamagedError when it is not that of its columns."""
+    try:
+        # The empty side of an outer join has no sum.
+        if found == crc(*values) or (found is None and not any(values)):
+            return found
+        raise DamagedError("a row is not as it was written")
+    except BaseException as error:
+        _raised.error = error
+        raise
+
+
+def raised() -> BaseException | None:
+    """Give what these raised in this thread since this was asked: SQLite only says that they did.
+
+    None, although SQLite says so: a signal's handler raised before they had begun.
+    """
+    error: BaseException | None = getattr(_raised, "error", None)
+    _raised.error = None
+    return error
+
+
+def as_bytes(column: str) -> str:
+    """Spell how a column is handed to `crc`: text that is none would be no argument."""
+    return f"CAST({column} AS BLOB)"
 
 
 class whole(FunctionElement[int]):  # noqa: N801 - reads as a function in a query
@@ -332,4 +358,4 @@ def _nothing(element: whole, compiler: Any, **_: Any) -> str:
 def _call(element: whole, compiler: Any, **options: Any) -> str:
     columns = [compiler.process(each, **options) for each in element.clauses]
     table = columns[0].rpartition(".")[0]
-    return f"codesave_check({table}.crc, {', '.join(columns)})"
+    return f"codesave_check({table}.crc, {', '.join(map(as_bytes, columns))})"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -162,7 +163,8 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
     damage: DamagedError | None = None
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_parts(path)
-    with Part(path) as part:
+    ids = list(ids)
+    with Part(path, ids) as part:
         there = set(part.zip.namelist())
         if path.exists():
             with Archive(path) as old:
@@ -195,7 +197,7 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
             part.mark()
 
         try:
-            run_by_run(progress(list(ids)), add)
+            run_by_run(progress(ids), add)
         except DamagedError as error:
             damage = error
     if damage is not None:
@@ -203,12 +205,22 @@ def pack_up(store: Store, path: Path, ids: Iterable[str], progress: Progress) ->
     return counts
 
 
-def _entry(target: zipfile.ZipFile, name: str) -> BinaryIO:
+@contextmanager
+def _entry(target: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
+    """Write an entry; when that is broken off, nothing of it is in the archive."""
     # A fixed time: the same runs make the same archive.
     info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = 0o600 << 16
-    return cast(BinaryIO, target.open(info, "w", force_zip64=True))
+    try:
+        with target.open(info, "w", force_zip64=True) as sink:
+            yield cast(BinaryIO, sink)
+    except BaseException:
+        if target.NameToInfo.get(name) is info:  # closing it has booked it as if it were whole
+            target.filelist.remove(info)
+            del target.NameToInfo[name]
+            target.start_dir = info.header_offset
+        raise
 
 
 def _is_record(name: str) -> bool:

@@ -1,44 +1,43 @@
 """A part: an archive while it is written. Broken off, it goes on from its last mark.
 
-A mark lies beside the part: where the zip's directory began when the last run in it was whole (8
-bytes, big-endian), and that directory. What was written later is cut off again. A part's name tells
-the host and the process that write it, so that nobody else takes it for broken off.
+Whoever writes a part holds a lock on it. Beside it lies its mark, made when the last run in it was
+whole: CRC-32 of what follows (4 bytes, big-endian), digest of what was asked for (32 bytes), where
+the zip's directory began (8 bytes), and that directory. What was written later is cut off again.
+A part of anything else than what is asked for now is dropped: a run may be purged by now.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
+import hashlib
 import os
-import re
 import secrets
-import socket
+import struct
+import sys
 import time
 import zipfile
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-
-import psutil
 
 from ..disk import sync_folder
 
 _EVERY = 10.0  # s between marks
 _SHARE = 20  # a mark may take this part of the time
-_KEPT = 7 * 24 * 3600.0  # s that a part with a mark waits for somebody to go on with it
-_YOUNG = 3600.0  # s in which a part without one may yet be written
-_NOBODY = 0
+_LEFT = 3600.0  # s after which what nobody can go on with is cleared away
+_HEAD = struct.Struct(">I32sQ")
 
 
 class Part:
-    """The part of an archive; `zip` takes entries. Left well, it has become the archive."""
+    """The part of an archive; `zip` takes entries. Left without an error, it is the archive."""
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Path, runs: Iterable[str]) -> None:
         self._archive = archive
-        self._path = _named(archive, os.getpid())
-        self._is_marked = self._adopt()
-        if not self._is_marked:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        self._asked = _asked(archive, runs)
+        self._is_marked = False
+        self._path, self._lock = self._adopt() or self._create()
         self.zip = zipfile.ZipFile(self._path, "a")
         self._next_mark = time.monotonic() + _EVERY
 
@@ -51,20 +50,22 @@ class Part:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(OSError, ValueError) if error else contextlib.nullcontext():
-            self.zip.close()
-        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        if error is None:
-            _sync(self._path)
-            os.replace(self._path, self._archive)
-            sync_folder(self._archive.parent)
-        elif self._is_marked and not is_full:
-            left = _named(self._archive, _NOBODY)
-            os.replace(_mark_of(self._path), _mark_of(left))
-            os.replace(self._path, left)
-        else:
-            self._path.unlink(missing_ok=True)
-        _mark_of(self._path).unlink(missing_ok=True)
+        try:
+            with contextlib.suppress(*((OSError, ValueError) if error else ())):
+                self.zip.close()
+            if error is None:
+                _sync(self._path)
+                os.replace(self._path, self._archive)
+                sync_folder(self._archive.parent)
+                _mark_of(self._path).unlink(missing_ok=True)
+        except OSError as fault:
+            error = fault
+            raise
+        finally:
+            # A full disk needs the room more.
+            if error is not None and (isinstance(error, OSError) or not self._is_marked):
+                _drop(self._path)
+            os.close(self._lock)
 
     def mark(self) -> None:
         """What is in it is whole; now and then that is noted, so that nobody need copy it again."""
@@ -77,74 +78,113 @@ class Part:
         with self._path.open("rb") as file:
             file.seek(begin)
             directory = file.read()
-        note = _mark_of(self._path)
-        temporary = note.with_suffix(".new")
-        temporary.write_bytes(begin.to_bytes(8, "big") + directory)
-        _sync(temporary)
-        os.replace(temporary, note)
+        told = _HEAD.pack(0, self._asked, begin)[4:] + directory
+        new = self._path.with_suffix(".new")
+        new.write_bytes(zlib.crc32(told).to_bytes(4, "big") + told)
+        _sync(new)
+        os.replace(new, _mark_of(self._path))
         self._is_marked = True
         self.zip = zipfile.ZipFile(self._path, "a")
         done = time.monotonic()
         self._next_mark = done + max(_EVERY, _SHARE * (done - now))
 
-    def _adopt(self) -> bool:
-        """Go on with a part of this archive that was broken off on this host."""
-        for left in _parts(self._archive):
-            pid = _writer(left)
-            if pid is None or (pid != _NOBODY and psutil.pid_exists(pid)):
+    def _create(self) -> tuple[Path, int]:
+        path = self._archive.with_name(f".{self._archive.name}.{secrets.token_hex(6)}.part")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        _lock(handle)
+        return path, handle
+
+    def _adopt(self) -> tuple[Path, int] | None:
+        """Go on with a part that was broken off when the same was asked for."""
+        for path in _parts(self._archive):
+            if not _mark_of(path).exists() or (handle := _claimed(path)) is None:
                 continue
             try:
-                os.replace(_mark_of(left), _mark_of(self._path))
-                os.replace(left, self._path)
-                _cut(self._path, _mark_of(self._path).read_bytes())
-                return True
-            except (OSError, zipfile.BadZipFile):  # there is no mark, or somebody was quicker
-                self._path.unlink(missing_ok=True)
-                _mark_of(self._path).unlink(missing_ok=True)
-        return False
+                if not _cut(path, self._asked):
+                    _drop(path)
+                else:
+                    self._is_marked = True
+                    return path, handle
+            except Exception:  # whatever is wrong with it: it is begun anew
+                _drop(path)
+            os.close(handle)
+        return None
 
 
 def clear_parts(archive: Path) -> None:
     """Remove what killed processes left of an archive and nobody will go on with."""
     for part in _parts(archive):
-        note = _mark_of(part)
         with contextlib.suppress(FileNotFoundError):
-            if part.stat().st_mtime < time.time() - (_KEPT if note.exists() else _YOUNG):
-                part.unlink()
-                note.unlink(missing_ok=True)
+            is_old = part.stat().st_mtime < time.time() - _LEFT
+            if is_old and not _mark_of(part).exists() and (handle := _claimed(part)) is not None:
+                _drop(part)
+                os.close(handle)
+    for suffix in ("mark", "new"):
+        for file in archive.parent.glob(f".{glob.escape(archive.name)}.*.{suffix}"):
+            if not file.with_suffix(".part").exists():
+                file.unlink(missing_ok=True)
 
 
-def _cut(path: Path, mark: bytes) -> None:
-    """Cut off what came after the mark."""
-    begin = int.from_bytes(mark[:8], "big")
+def _asked(archive: Path, runs: Iterable[str]) -> bytes:
+    """Give the digest of what is asked for: which runs, beside what is there already."""
+    try:
+        status = archive.stat()
+        there = f"{status.st_mtime_ns} {status.st_size}"
+    except FileNotFoundError:
+        there = ""
+    return hashlib.sha256("\n".join([there, *sorted(runs)]).encode()).digest()
+
+
+def _cut(path: Path, asked: bytes) -> bool:
+    """Cut off what came after the mark; tell whether this is a part of what is asked for."""
+    mark = _mark_of(path).read_bytes()
+    crc, for_what, begin = _HEAD.unpack_from(mark)
+    if zlib.crc32(mark[4:]) != crc or for_what != asked or path.stat().st_size < begin:
+        return False
     with path.open("r+b") as file:
-        if file.seek(0, os.SEEK_END) < begin:
-            raise zipfile.BadZipFile(f"{path} ends before its mark")
         file.truncate(begin)
         file.seek(begin)
-        file.write(mark[8:])
+        file.write(mark[_HEAD.size :])
     zipfile.ZipFile(path).close()
+    return True
 
 
-def _named(archive: Path, pid: int) -> Path:
-    host = re.sub("[^A-Za-z0-9]", "", socket.gethostname())
-    return archive.with_name(f".{archive.name}.{host}-{pid}-{secrets.token_hex(4)}.part")
+def _claimed(path: Path) -> int | None:
+    """Lock a part that nobody writes; None when somebody does, or it is gone."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        if _lock(handle) and os.stat(path).st_ino == os.fstat(handle).st_ino:
+            return handle
+    os.close(handle)
+    return None
+
+
+def _lock(handle: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _parts(archive: Path) -> list[Path]:
     return sorted(archive.parent.glob(f".{glob.escape(archive.name)}.*.part"))
 
 
-def _writer(part: Path) -> int | None:
-    """Tell which process of this host writes a part; None: one of another host."""
-    host, _, rest = part.name.rsplit(".", 2)[-2].partition("-")
-    pid = rest.partition("-")[0]
-    is_ours = host == re.sub("[^A-Za-z0-9]", "", socket.gethostname())
-    return int(pid) if is_ours and pid.isdecimal() and len(pid) < 10 else None
-
-
 def _mark_of(part: Path) -> Path:
     return part.with_suffix(".mark")
+
+
+def _drop(part: Path) -> None:
+    for path in (part, _mark_of(part), part.with_suffix(".new")):
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -46,6 +46,7 @@ def purge(
     store.flush()
     make_sure(store)
     with store.catalog.write() as tx:
+        tx.keep_blobs()
         chosen = set(runs)
         if everything:
             chosen.update(rows.every(tx))

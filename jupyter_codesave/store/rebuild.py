@@ -45,6 +45,8 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
             counts["runs"] += record["kind"] == "run"
             counts["journals"] += record["kind"] == "journal"
             counts["versions"] += len(record.get("versions", ()))
+        for run_id in runs.every(tx):
+            records.note_shared(tx, contents, run_id)
         journals.set_fact(tx, MADE, records.now())
     contents.drop_records(dropped)
     damaged = sum(record is None for record in whole.values())

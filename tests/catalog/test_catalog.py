@@ -96,6 +96,34 @@ def test_a_row_that_is_not_as_it_was_written_is_neither_read_nor_written_over(
     damaged.close()
 
 
+def test_an_interrupt_is_no_damage(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "from pathlib import Path\n"
+        "from jupyter_codesave.catalog import journals\n"
+        "from jupyter_codesave.catalog.catalog import Catalog\n"
+        "catalog = Catalog(Path(sys.argv[1]))\n"
+        "with catalog.write() as tx:\n"
+        "    journals.forget_runs(tx, [(f'run {n}', 'x' * 99) for n in range(2000)])\n"
+        "def interrupt():\n"
+        "    time.sleep(0.03)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "interrupted = 0\n"
+        "while interrupted < 10:\n"
+        "    thread = threading.Thread(target=interrupt)\n"
+        "    try:\n"
+        "        thread.start()\n"
+        "        while True:\n"
+        "            with catalog.read() as tx: journals.purged(tx)\n"
+        "    except KeyboardInterrupt: interrupted += 1\n"
+        "    thread.join()\n"
+        "with catalog.read() as tx: print(len(journals.purged(tx)))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "catalog.sqlite")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout.strip(), done.stderr) == ("2000", "")
+
+
 def test_the_schema_is_the_newest_migration() -> None:
     folder = Path(connections.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_heads() == [schema.SCHEMA]

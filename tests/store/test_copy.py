@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import fcntl
+import io
 import os
+import random
 import secrets
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -13,6 +16,7 @@ from jupyter_codesave.errors import CodeSaveError, DamagedError, NotFoundError, 
 from jupyter_codesave.model.digest import digest_of
 from jupyter_codesave.store import Store, archive, part
 from tests.blobs import servers
+from tests.conftest import scale
 
 from .made import Place, image, make_run, record, told
 
@@ -131,7 +135,7 @@ def test_a_broken_off_archive_is_gone_on_with(
     record(local, saved={"first": os.urandom(2000)})
     local.copy_to(str(where))
     for _ in range(4):
-        record(local, saved={"more": os.urandom(2000)}, printed="accuracy")
+        record(local, saved={"more": os.urandom(2000)}, printed=secrets.token_hex(9))
     monkeypatch.setattr(part, "_EVERY", 0)
     monkeypatch.setattr(part, "_SHARE", 0)
     before = where.read_bytes()
@@ -173,8 +177,9 @@ def test_a_broken_off_archive_is_gone_on_with(
 
 def test_rebuild_knows_what_runs_printed_that_share_a_version(place: Place) -> None:
     with place.open() as store:
-        for _ in range(3):
-            record(store, printed="accuracy")
+        for n in (3, 1, 2):  # whose the version is did not begin first
+            moment = f"2026-03-02T00:00:0{n}.000000Z"
+            record(store, make_run(started=moment, ended=moment), printed="accuracy")
         before = told(store)
         assert len(before["printed"]) == 3
         assert len(before["artifacts"][0]["versions"]) == 1
@@ -182,17 +187,98 @@ def test_rebuild_knows_what_runs_printed_that_share_a_version(place: Place) -> N
         assert told(store) == before
 
 
-def test_a_part_that_another_process_writes_is_left_to_it(
+def broken_off(store: Store, where: Path, monkeypatch: pytest.MonkeyPatch, *ids: str) -> Path:
+    """Break a copy off before the last run, when those before it are marked; give the part."""
+    monkeypatch.setattr(part, "_EVERY", 0)
+    monkeypatch.setattr(part, "_SHARE", 0)
+
+    def broken(items: Iterable[str]) -> Iterator[str]:
+        yield from list(items)[:-1]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.copy_to(str(where), ids, progress=broken)
+    (left,) = where.parent.glob(f".{where.name}.*.part")
+    return left
+
+
+def test_a_part_that_somebody_writes_is_left_to_them(
     local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(local)
-    host = part._named(tmp_path / "there.zip", os.getppid()).name.split(".")[3].split("-")[0]
-    others = [f".there.zip.{host}-{os.getppid()}-ab.part", ".there.zip.elsewhere-1-ab.part"]
-    for name in others:
-        (tmp_path / name).write_bytes(b"half")
-        (tmp_path / name).with_suffix(".mark").write_bytes(bytes(8))
-    assert local.copy_to(str(tmp_path / "there.zip"))["runs"] == 1
-    assert all((tmp_path / name).read_bytes() == b"half" for name in others)
+    record(local, printed="accuracy")
+    left = broken_off(local, tmp_path / "there.zip", monkeypatch)
+    with left.open("r+b") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        before = left.read_bytes()
+        assert local.copy_to(str(tmp_path / "there.zip"))["runs"] == 2
+        assert left.read_bytes() == before
+
+
+def test_what_was_purged_does_not_come_back_with_a_part(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, _ = record(local, saved={"secret": b"TOPSECRET"})
+    other, _ = record(local, printed="accuracy")
+    where = tmp_path / "there.zip"
+    broken_off(local, where, monkeypatch)
+    local.purge(runs=[gone.id])
+    assert local.copy_to(str(where))["runs"] == 1
+    with archive.Archive(where) as there:
+        assert there.runs() == [other.id]
+        assert f"blobs/{digest_of(b'TOPSECRET')[7:]}" not in there.names
+    assert [p.name for p in tmp_path.iterdir() if "there" in p.name] == ["there.zip"]
+
+
+def test_a_mark_that_is_damaged_is_not_gone_on_from(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        record(local, printed=f"accuracy {n}")
+    left = broken_off(local, tmp_path / "there.zip", monkeypatch)
+    part_, mark = left.read_bytes(), left.with_suffix(".mark").read_bytes()
+    chance = random.Random()
+    for n in range(scale(20)):
+        wrong = bytearray(mark)
+        wrong[chance.randrange(len(mark))] ^= 1 << chance.randrange(8)
+        left.write_bytes(part_)
+        left.with_suffix(".mark").write_bytes(wrong if n % 4 else mark[: n * 3])
+        where = tmp_path / f"{n}.zip"
+        for each in (left, left.with_suffix(".mark")):
+            each.rename(each.with_name(each.name.replace("there", str(n))))
+        assert local.copy_to(str(where))["unchanged"] == 0
+        with zipfile.ZipFile(where) as there:
+            assert there.testzip() is None
+
+
+def test_an_entry_that_is_broken_off_is_not_in_the_archive(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(3 << 20)
+    record(local, saved={"large": data})
+    record(local, printed="accuracy")
+    real = local.open_blob
+
+    class Torn(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 1 << 20:
+                raise DamagedError("the disk fails in the middle")
+            return super().read(size)
+
+    def open_blob(digest: str) -> BinaryIO:
+        return Torn(data) if digest == digest_of(data) else real(digest)
+
+    monkeypatch.setattr(local, "open_blob", open_blob)
+    where = tmp_path / "there.zip"
+    with pytest.raises(DamagedError, match="in the middle"):
+        local.copy_to(str(where))
+    with zipfile.ZipFile(where) as there:
+        assert there.testzip() is None
+        assert f"blobs/{digest_of(data)[7:]}" not in there.namelist()
+    monkeypatch.undo()
+    assert local.copy_to(str(where))["runs"] == 1
+    with Place(tmp_path / "back").open() as store:
+        assert store.copy_from(str(where))["runs"] == 2
 
 
 def test_an_archive_is_private_and_any_zip_tool_reads_it(local: Store, tmp_path: Path) -> None:

@@ -34,11 +34,11 @@ def _add_crc(connection: sa.Connection, table: str) -> None:
     run = connection.exec_driver_sql
     names = [row[1] for row in run(f"PRAGMA table_info({table})")]
     columns = ", ".join(f'"{name}"' for name in names)
-    old = ", ".join(f'OLD."{name}"' for name in names)
+    new, old = (", ".join(f'CAST({row}"{name}" AS BLOB)' for name in names) for row in ("", "OLD."))
     query = "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type = ? AND sql IS NOT NULL"
     create = str(run(query, (table, "table")).scalar())
     indexes = [str(row[0]) for row in run(query, (table, "index"))]
-    crc = f"crc INTEGER GENERATED ALWAYS AS (codesave_crc({columns})) STORED"
+    crc = f"crc INTEGER GENERATED ALWAYS AS (codesave_crc({new})) STORED"
     run(f"CREATE TABLE {table}_new ({crc}, {create.partition('(')[2]}")
     run(f"INSERT INTO {table}_new ({columns}) SELECT {columns} FROM {table}")
     run(f"DROP TABLE {table}")
