@@ -255,6 +255,14 @@ def sharing(tx: Transaction, reference: str) -> list[str]:
     return list(tx.execute(query.order_by(_runs.c.started.desc(), _runs.c.id.desc())).scalars())
 
 
+def sharers(tx: Transaction) -> list[tuple[str, str]]:
+    """Give the runs that made no version, and the version of another that they share."""
+    owns = sa.exists().where(schema.versions.c.run == _runs.c.id)
+    query = sa.select(_runs.c.id, _runs.c.artifact, _IS_WHOLE)
+    rows = tx.execute(query.where(_runs.c.artifact.is_not(None), ~owns))
+    return [(row[0], row[1]) for row in rows]
+
+
 def forget_artifact(tx: Transaction, reference: str) -> None:
     """Let no run name a version that goes."""
     tx.execute(sa.update(_runs).where(_runs.c.artifact == reference).values(artifact=None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..blobs import envelope, packs
-from ..catalog import journals, rebuilding, runs, whereabouts
+from ..catalog import journals, rebuilding, runs, versions, whereabouts
 from ..catalog.whereabouts import Placed
 from ..errors import CodeSaveError
 from . import records
@@ -45,8 +45,9 @@ def rebuild(store: Store, progress: Progress = iter) -> dict[str, int]:
             counts["runs"] += record["kind"] == "run"
             counts["journals"] += record["kind"] == "journal"
             counts["versions"] += len(record.get("versions", ()))
-        for run_id in runs.every(tx):
-            records.note_shared(tx, contents, run_id)
+        for run_id, reference in runs.sharers(tx):
+            shared = versions.named(tx, reference)
+            records.note_printed(tx, contents, run_id, [shared.digest] if shared else [])
         journals.set_fact(tx, MADE, records.now())
     contents.drop_records(dropped)
     damaged = sum(record is None for record in whole.values())

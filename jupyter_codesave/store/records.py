@@ -233,14 +233,6 @@ def _restore_run(tx: Transaction, contents: Contents, record: Record, digest: st
     note_printed(tx, contents, run.id, [row["digest"] for row in record["versions"]][-1:])
 
 
-def note_shared(tx: Transaction, contents: Contents, run_id: str) -> None:
-    """Index what a run printed that has no version of its own: it shares one that is there."""
-    row = runs.columns(tx, run_id)
-    if row and row["artifact"] and not versions.of_run(tx, run_id):
-        shared = versions.named(tx, row["artifact"])
-        note_printed(tx, contents, run_id, [shared.digest] if shared else [])
-
-
 def note_printed(
     tx: Transaction, contents: Contents, run_id: str, manifests: Iterable[str]
 ) -> None:
