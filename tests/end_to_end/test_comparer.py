@@ -388,6 +388,7 @@ def test_both_sides_are_picked_by_what_a_person_knows(
 
     page.locator(".codesave-Sides-side.codesave-mod-head").click()
     picker.get_by_role("combobox").nth(1).fill(two_runs["base"])
+    picker.locator(f"[data-ref={two_runs['base']}][aria-selected=true]").nth(1).wait_for()
     page.locator(".jp-Dialog").get_by_role("button", name="Compare", exact=True).click()
     page.locator(".codesave-Comparer", has_text="The notebooks do not differ").wait_for()
     assert page.problems == []
