@@ -358,4 +358,5 @@ def _nothing(element: whole, compiler: Any, **_: Any) -> str:
 def _call(element: whole, compiler: Any, **options: Any) -> str:
     columns = [compiler.process(each, **options) for each in element.clauses]
     table = columns[0].rpartition(".")[0]
-    return f"codesave_check({table}.crc, {', '.join(map(as_bytes, columns))})"
+    values = ", ".join(map(as_bytes, columns))
+    return f"codesave_check(CAST({table}.crc AS INTEGER), {values})"

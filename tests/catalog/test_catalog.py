@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -93,6 +94,28 @@ def test_a_row_that_is_not_as_it_was_written_is_neither_read_nor_written_over(
         journals.fact(tx, "name")
     with pytest.raises(DamagedError, match="jupyter codesave rebuild"), damaged.write() as tx:
         journals.set_fact(tx, "name", "new")
+    damaged.close()
+
+
+@pytest.mark.parametrize("crc", ["NULL", "x'ff'", "CAST(x'ff' AS TEXT)", "'12'", "1.5"])
+def test_a_sum_that_is_damaged_is_damage(tmp_path: Path, crc: str) -> None:
+    file = tmp_path / "catalog.sqlite"
+    catalog = Catalog(file)
+    with catalog.write() as tx:
+        journals.set_fact(tx, "name", "value")
+    catalog.close()
+    plain = (
+        "UPDATE sqlite_master SET type = 'table', sql = replace(sql, substr(sql, "
+        "instr(sql, 'GENERATED'), instr(sql, 'STORED') + 6 - instr(sql, 'GENERATED')), '') "
+        "WHERE name = 'facts'"
+    )
+    for statement in ("PRAGMA writable_schema=ON", "DROP TRIGGER facts_whole", plain, ""):
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            connection.execute(statement or f"UPDATE facts SET crc = {crc}")
+    damaged = Catalog(file)
+    with pytest.raises(DamagedError, match="not as it was written"), damaged.read() as tx:
+        journals.fact(tx, "name")
     damaged.close()
 
 

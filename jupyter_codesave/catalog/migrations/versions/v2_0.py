@@ -48,5 +48,5 @@ def _add_crc(connection: sa.Connection, table: str) -> None:
     # What is written anew gets a new sum: damage would pass for what was meant.
     run(
         f"CREATE TRIGGER {table}_whole BEFORE UPDATE ON {table} "
-        f"BEGIN SELECT codesave_check(OLD.crc, {old}); END"
+        f"BEGIN SELECT codesave_check(CAST(OLD.crc AS INTEGER), {old}); END"
     )
