@@ -177,7 +177,9 @@ def _few(tx: Transaction, needle: str) -> list[_Position] | None:
 
 def _sample(tx: Transaction) -> list[str]:
     """Give some texts, evenly spread, to tell what is rare; read anew once there are many more."""
-    last = int(tx.execute(sa.select(sa.func.max(_texts.c.id))).scalar() or 0)
+    # Cast: of a damaged index SQLite would give anything.
+    newest = sa.cast(sa.func.max(_texts.c.id), sa.BigInteger)
+    last = int(tx.execute(sa.select(newest)).scalar() or 0)
     known, sample = tx.memory.get("sample", (0, []))
     if not known <= last <= known + max(known // 5, 100):
         spread = range(1, last + 1, max(last // _SAMPLE, 1))

@@ -25,7 +25,7 @@ from ..catalog import whereabouts
 from ..catalog.catalog import Catalog
 from ..catalog.rows import Whereabouts
 from ..catalog.whereabouts import Placed
-from ..errors import NotFoundError
+from ..errors import DamagedError, NotFoundError
 from ..model.digest import digest_of
 from .streams import Hashing, Verified, incoming, is_text, verified
 
@@ -306,7 +306,15 @@ class Contents:
         """Give a blob as it is laid out at a place."""
         if where.pack is None:
             return self.loose.get(where.digest)
-        return self.packs.part(where.pack, where.place or 0, where.stored)
+        try:
+            return self.packs.part(where.pack, where.place or 0, where.stored)
+        except (OSError, OverflowError, MemoryError, TypeError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            raise DamagedError(
+                f"{where.digest} cannot lie at {where.place!r} in the pack {where.pack}, as the "
+                "catalog says: run `jupyter codesave verify`"
+            ) from error
 
     def read_any(self, digest: str) -> bytes:
         """Give the bytes as they are found, not verified: whoever joins them verifies the whole."""
