@@ -121,22 +121,20 @@ class _Kernel(_Part):
             self._claimed.touch(mode=0o600)
 
     def _post_run_cell(self, result: Any = None) -> None:
-        self.recorder.guarded(self._ended, result)
-
-    def _ended(self, result: Any) -> None:
         running = self.recorder.running
         if not running:
             return
-        request = self.kernel.get_parent("shell") or {}
-        key = request.get("header", {}).get("msg_id")
-        source = running.get(key)
-        if source is None:
-            return
-        info = getattr(result, "info", None)
-        if info is not None and info.raw_cell != source:
-            return  # a cell within the cell
-        failed = result is None or not result.success
-        self.recorder.ended(key, "error" if failed else "ok")
+        try:
+            request = self.kernel.get_parent("shell") or {}
+            key = request.get("header", {}).get("msg_id")
+            source = running.get(key)
+            info = getattr(result, "info", None)
+            if source is None or (info is not None and info.raw_cell != source):
+                return  # not recorded, or a cell within the cell
+            failed = result is None or not result.success
+            self.recorder.ended(key, "error" if failed else "ok")
+        except Exception as error:
+            self.recorder.note_fault(error)
 
     def _calling(self) -> dict[str, Any] | None:
         request = self.kernel.get_parent("shell") or {}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DELIMITER = b"<IDS|MSG>"
 _REQUEST = b"execute_request"
+_OUTPUTS = frozenset((b"stream", b"display_data", b"update_display_data", b"execute_result"))
 _NEVER = (b"status", b"debug_event", b"iopub_welcome", b"shutdown_reply")
 
 Frames = Sequence[bytes]
@@ -97,13 +98,15 @@ class Tap:
                 return
             if self._disowned and self._disowned[0] == self._identify(parent)[0]:
                 self._own_threads()
-        last = self._last
-        if parent != last[0]:
-            last = self._last = (parent, *self._identify(parent))
-        key, asked = last[1], last[2]
-        kind = self._kind(header)
+        if parent != self._last[0]:
+            self._last = (parent, *self._identify(parent))
+        _, key, asked = self._last
+        kind = _word(header, b'"msg_type"') or _kind(header)
         recorder = self._recorder
-        if kind == b"execute_input":
+        if kind in _OUTPUTS and asked == _REQUEST:  # most there is: decided first
+            if key in recorder.kept:
+                recorder.message(frames)
+        elif kind == b"execute_input":
             self._execute_input(key, frames, content)
         elif kind.startswith(b"comm_"):
             self._comm(kind, key, asked, frames, content)
@@ -128,11 +131,6 @@ class Tap:
         header = _loaded(parent) if parent else {}
         return str(header.get("msg_id") or ""), str(header.get("msg_type") or "").encode()
 
-    def _kind(self, header: bytes) -> bytes:
-        if found := _word(header, b'"msg_type"'):
-            return found
-        return str(_loaded(header)["msg_type"]).encode()
-
     def _as_json(self, frames: Frames) -> Frames:
         """Kernels can be told to pack what they say otherwise; journals are JSON."""
         from jupyter_client.session import json_packer
@@ -147,14 +145,16 @@ class Tap:
             recorder.message(frames)
             return
         request = self._kernel.get_parent("shell") or {}
+        metadata: dict[str, Any] = {}
+        cell_id, is_stored = None, True
         if request.get("header", {}).get("msg_id") == key:
-            asked, metadata = request["content"], request.get("metadata") or {}
-            source = asked.get("code", "")
+            asked = request["content"]
+            source, is_stored = asked.get("code", ""), bool(asked.get("store_history", True))
+            if metadata := request.get("metadata") or {}:
+                cell_id = metadata.get("cellId")
+                cell_id = cell_id if isinstance(cell_id, str) else None
         else:
-            asked, metadata = {}, {}
             source = _loaded(content).get("code", "")
-        cell_id = metadata.get("cellId")
-        cell_id = cell_id if isinstance(cell_id, str) else None
         if not recorder.begin(key, source, metadata, cell_id):
             self._disown_threads(key, request)
             return
@@ -163,7 +163,7 @@ class Tap:
             message_payload(frames),
             cell_id=cell_id,
             notebook=recorder.notebook(),
-            store_history=bool(asked.get("store_history", True)),
+            store_history=is_stored,
         )
 
     def _disown_threads(self, key: str, request: dict[str, Any]) -> None:
@@ -259,6 +259,10 @@ def _loaded(frame: bytes) -> dict[str, Any]:
     """Lone surrogates make frames that are no UTF-8."""
     found: dict[str, Any] = json.loads(bytes(frame).decode("utf-8", "replace"))
     return found
+
+
+def _kind(header: bytes) -> bytes:
+    return str(_loaded(header)["msg_type"]).encode()
 
 
 def _word(frame: bytes, name: bytes) -> bytes:

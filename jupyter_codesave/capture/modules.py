@@ -35,6 +35,7 @@ class Modules:
         self._known: dict[str, tuple[int, int, int]] = {}  # file → what stat said
         self._own: dict[str, str] = {}  # file → path in the artifact
         self._foreign_files: set[str] = set()
+        self._name = f"modules {run.id}"
         self._count = 0  # of modules when they were gone through
         recorder.cell_ended.append(self.look)
         if recorder.kind == "script" and run.program is None:
@@ -45,7 +46,7 @@ class Modules:
         """Have it looked at soon, in the background."""
         recorder = self._run._recorder
         if recorder is not None:
-            recorder.background.submit(f"modules {self._run.id}", self.look_now)
+            recorder.background.submit(self._name, self.look_now)
 
     def stop(self) -> None:
         """Look no more."""

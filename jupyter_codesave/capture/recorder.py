@@ -153,7 +153,7 @@ class Recorder:
             if self._when_idle:
                 self.settle_idle()
             self.switch.look(self.notebook())
-            now = self.switch.now(self.explicit)
+            now = self.switch.now(self.run is not None and self.run.explicit)
             if now != self._told:
                 self._tell()
             what, error = now[0], self.switch.error
@@ -164,7 +164,7 @@ class Recorder:
             if what == "off" or self._is_skipped(source, metadata):
                 self._skip(source, cell_id)
                 return False
-            if not self._ready():
+            if time.monotonic() >= self._look_at and not self._ready():
                 return False
             if self.run is None:
                 from .run import begin_automatic
@@ -179,15 +179,32 @@ class Recorder:
             self.executed += 1
             return True
 
-    def opened(self, key: str, /, *payloads: Payload, **fields: Any) -> None:
-        """Tell the journal about an execution: its source, as a message or among the fields."""
+    def opened(
+        self,
+        key: str,
+        /,
+        message: Payload | None = None,
+        *,
+        cell_id: str | None,
+        notebook: str | None,
+        store_history: bool,
+        **source: Any,
+    ) -> None:
+        """Tell the journal about an execution: its source is in the message or in a field."""
         run = self.run
-        self._cells[key] = fields.get("cell_id")
+        self._cells[key] = cell_id
         if run is not None:
             run.keys.append(key)
+        if message is not None and run is not None:
+            about = events.execution_payload(key, cell_id, run.id, notebook, store_history)
+            self.session.journal.append(message, about)
+            return
+        fields: dict[str, Any] = {"cell_id": cell_id, "notebook": notebook}
+        fields["store_history"] = store_history
+        if run is not None:
             fields["run"] = run.id
-        fields["key"] = key
-        self.append(*payloads, events.event_payload("execution", fields))
+        payload = events.event_payload("execution", {**fields, "key": key, **source})
+        self.session.journal.append(payload)
 
     def ended(self, key: str, status: str) -> None:
         """The cell ended: `ok`, `error` or `aborted`. In a kernel its last outputs follow."""
@@ -195,7 +212,10 @@ class Recorder:
             return
         self._status[key] = status
         for look in self.cell_ended:
-            self.guarded(look)
+            try:
+                look()
+            except Exception as error:
+                self.note_fault(error)
         if self.kind != "kernel":
             self.idle(key)
 
@@ -210,7 +230,8 @@ class Recorder:
         if status is not None and not is_plain:
             end = events.event_payload("execution-end", {"key": key, "status": status})
             payloads = (end, *payloads)
-        self.append(*payloads)
+        if payloads and not self._closed:
+            self.session.journal.append(*payloads)
         if self._when_idle and key in self._when_idle:
             for work in self._when_idle.pop(key):
                 self.guarded(work)
@@ -228,6 +249,8 @@ class Recorder:
                 self.guarded(work)
 
     def _is_skipped(self, source: str, metadata: Mapping[str, Any]) -> bool:
+        if not metadata and "codesave" not in source:
+            return source in self.switch.skipped
         return source in self.switch.skipped or is_skipped(source, metadata)
 
     def adopt_calling(self) -> tuple[str | None, dict[str, Any]]:
@@ -288,16 +311,13 @@ class Recorder:
 
     def _ready(self) -> bool:
         if self.session.journal.is_open:
-            now = time.monotonic()
-            if now < self._look_at:
-                return True
-            self._look_at = now + 1
+            self._look_at = time.monotonic() + 1
             if self.session.journal.is_in_place():
                 return True
             # A purge took the journal away: what goes on is a session of its own.
             self.session.close()
             del self.session
-            self.run = None
+            self.run, self._look_at = None, 0.0
         if not self.session.open():
             self.complain(self.session.journal.failure or "the journal cannot be written")
             return False
@@ -320,12 +340,7 @@ class Recorder:
 
     def message(self, frames: Sequence[bytes | memoryview]) -> None:
         """Append an iopub message."""
-        self.session.journal.message(frames)
-
-    def append(self, *payloads: Payload) -> None:
-        """Append records that belong together."""
-        if not self._closed and payloads:
-            self.session.journal.append(*payloads)
+        self.session.journal.append(events.message_payload(frames))
 
     def event(self, name: str, /, **fields: Any) -> None:
         """Append an event."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from deflate import crc32  # zlib's, in a tenth of the time: half the cost of a large output
@@ -29,8 +29,10 @@ MAGIC = b"CSJRNL01"
 SYNC = b"\xc5\xa9CS"
 HEADER = struct.Struct("<4sIQQQ")
 _CHECKED = struct.Struct("<QQQ")
-_CRC = struct.Struct("<I")
 _dump = json.JSONEncoder(default=repr, separators=(",", ":")).encode  # made once: 2 µs an event
+_quote = json.encoder.encode_basestring_ascii
+_PLAIN = 7  # frames of a message without buffers
+_plain_head = struct.Struct(f"<cI{_PLAIN}Q").pack
 _JOINED = 256 << 10  # bytes below which one buffer is cheaper than many
 MESSAGE, EVENT, ERASED = b"M", b"E", b"X"
 SUFFIX = ".journal"
@@ -69,28 +71,24 @@ EVENTS = {
 
 def encode(sequence: int, time_ns: int, payload: Sequence[bytes | memoryview]) -> bytes:
     """Give the header of a record whose payload is `payload` joined."""
-    checked = _CHECKED.pack(sequence, time_ns, sum(map(len, payload)))
-    crc = crc32(checked)
+    length = len(payload[0]) if len(payload) == 1 else sum(map(len, payload))
+    crc = crc32(_CHECKED.pack(sequence, time_ns, length))
     for part in payload:
         crc = crc32(part, crc)
-    return SYNC + _CRC.pack(crc) + checked
+    return HEADER.pack(SYNC, crc, sequence, time_ns, length)
 
 
 def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """Lay out an iopub message as the parts of a payload, without copying a large frame."""
-    if {*map(type, frames)} == {bytes}:
+    if len(frames) == _PLAIN and type(frames[-1]) is bytes:  # no buffers: all of them are
         lengths = [*map(len, frames)]
+        head = _plain_head(MESSAGE, _PLAIN, *lengths)
     else:
         lengths = [memoryview(frame).nbytes for frame in frames]
-    head = _head(len(lengths))(MESSAGE, len(lengths), *lengths)
+        head = struct.pack(f"<cI{len(lengths)}Q", MESSAGE, len(lengths), *lengths)
     if sum(lengths) < _JOINED:
         return [b"".join((head, *frames))]
     return [head, *(memoryview(frame).cast("B") for frame in frames)]
-
-
-@functools.lru_cache(maxsize=64)
-def _head(frames: int) -> Callable[..., bytes]:
-    return struct.Struct(f"<cI{frames}Q").pack
 
 
 def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview]:
@@ -103,6 +101,21 @@ def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview
     except Exception:
         text = _dump({"event": event, **{name: _whole(value) for name, value in fields.items()}})
     return [EVENT + text.encode("utf-8", "replace")]
+
+
+def execution_payload(
+    key: str, cell_id: str | None, run: str, notebook: str | None, store_history: bool
+) -> list[bytes | memoryview]:
+    """Lay out an `execution` event whose source is in a message, for a fifth of the usual cost."""
+    cell = "null" if cell_id is None else _quote(cell_id)
+    text = f'{_execution(run, notebook, store_history)},"cell_id":{cell},"key":{_quote(key)}}}'
+    return [EVENT + text.encode()]
+
+
+@functools.lru_cache(maxsize=8)
+def _execution(run: str, notebook: str | None, store_history: bool) -> str:
+    fields = {"run": run, "notebook": notebook, "store_history": store_history}
+    return _dump({"event": "execution", **fields})[:-1]
 
 
 def _whole(value: Any) -> Any:

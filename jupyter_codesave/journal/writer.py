@@ -177,7 +177,8 @@ class Writer:
                 self._write(payloads, size)
             finally:
                 self._writing = False
-            self._mark_dirty()
+            if not self._dirty:
+                self._mark_dirty()
 
     def _enqueue(self, payloads: Sequence[Payload], size: int, *, wait: bool) -> None:
         deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
@@ -221,8 +222,7 @@ class Writer:
         return True
 
     def _mark_dirty(self) -> None:
-        if not self._dirty:
-            self._dirty = self._wake("sync", self._keep_synced)
+        self._dirty = self._wake("sync", self._keep_synced)
 
     def settle(self) -> None:
         """Return when all that was appended before is in the file, or when the disk hangs."""
@@ -266,7 +266,8 @@ class Writer:
             self._queued -= size
             self._done += 1
             self._hangs = False
-            self._mark_dirty()
+            if not self._dirty:
+                self._mark_dirty()
             self._changed.notify_all()
 
     def _keep_synced(self) -> None:
