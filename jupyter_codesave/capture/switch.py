@@ -65,13 +65,8 @@ class Switch:
         self.capture, self.automatic = capture.value, automatic.value
         self.syncs = self.settings["durability"].value == "cell"
         self.decided_by = decision(self.settings)[1]
-        self._heed(notebook)
-
-    def _heed(self, notebook: str | None) -> None:
-        """The notebook file itself has a word, too: not every front end tells a server of it."""
         said, self.skipped = said_in(notebook) if notebook else (None, frozenset())
-        if said == "off" or (said == "sources" and self.capture == "all"):
-            self.capture, self.decided_by = said, f"the metadata of {notebook}"
+        self.capture, self.decided_by = heeded(self.capture, self.decided_by, said, notebook)
 
     @cached_property
     def _since(self) -> float:
@@ -101,6 +96,18 @@ def _stamp(path: str, before: Any) -> tuple[int, int, int] | None:
     except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def heeded(
+    capture: str, decided_by: str, said: str | None, notebook: str | None
+) -> tuple[str, str]:
+    """Give what is recorded, and who decided it, when the notebook file itself says `said`.
+
+    It has a word, too: not every front end tells a server of what is in it.
+    """
+    if said == "off" or (said == "sources" and capture == "all"):
+        return said, f"the metadata of {notebook}"
+    return capture, decided_by
 
 
 def said_in(notebook: str) -> tuple[str | None, frozenset[str]]:

@@ -7,6 +7,7 @@ server's own are not the kernel's.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import time
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..capture.session import boot_id, process_started, user_name
-from ..capture.switch import said_in
+from ..capture.switch import heeded, said_in
 from ..control import read_control, renamed
 from ..errors import CodeSaveError
 from ..journal import events
@@ -29,6 +30,7 @@ from ..settings import decision, resolve
 if TYPE_CHECKING:
     from .extension import CodeSaveServer
 
+_QUICK = 1 << 20  # bytes of a notebook file that are read within a few ms
 _PASSED_OVER = ("status", "iopub_welcome", "debug_event", "shutdown_reply")
 
 
@@ -51,6 +53,7 @@ class Observed:
         self._opened: set[str] = set()  # executions whose source is recorded
         self._skipped: list[str] = []  # digests of sources that the journal is to be told of
         self._read: tuple[str, int, int] | None = None  # the notebook file, as it was read last
+        self._said: str | None = None  # what it says of `capture`
         self._in_file: frozenset[str] = frozenset()  # sources of cells that it says to skip
         self._comms: set[str] = set()  # opened by cells that are not recorded
 
@@ -58,6 +61,25 @@ class Observed:
     def is_behind(self) -> bool:
         """Tell whether writing may have to wait."""
         return self._writer is not None and self._writer.is_behind
+
+    async def look(self) -> None:
+        """Learn what the notebook file says of itself, before an execution is taken."""
+        notebook = self._present_notebook()
+        if notebook is None:
+            self._read, self._said, self._in_file = None, None, frozenset()
+            return
+        with contextlib.suppress(OSError):
+            status = os.stat(notebook)
+            seen = (notebook, status.st_mtime_ns, status.st_size)
+            if seen == self._read:
+                return
+            if status.st_size <= _QUICK:
+                self._said, self._in_file = said_in(notebook)
+            else:  # elsewhere: the event loop is not to wait for it
+                answer = await self._codesave.reads.call("said_in", notebook=notebook)
+                self._said, sources = json.loads(answer)
+                self._in_file = frozenset(sources)
+            self._read = seen
 
     def take(
         self,
@@ -95,7 +117,7 @@ class Observed:
         what, decided_by = self._decide(notebook)
         self._what = what
         self._tell(what, decided_by)
-        if what == "off" or is_skipped(source, {}) or source in self._tagged(notebook):
+        if what == "off" or is_skipped(source, {}) or source in self._in_file:
             self._skip(source)
             return
         if not self._ready():
@@ -157,18 +179,7 @@ class Observed:
         except CodeSaveError as error:
             self._codesave.app.log.warning("jupyter_codesave: not recording: %s", error)
             return "off", str(error)
-        return decision(settings)
-
-    def _tagged(self, notebook: str | None) -> frozenset[str]:
-        """Give the sources of cells that say of themselves in the notebook file that they are."""
-        if notebook is None:
-            return frozenset()
-        with contextlib.suppress(OSError):
-            status = os.stat(notebook)
-            seen = (notebook, status.st_mtime_ns, status.st_size)
-            if seen != self._read:
-                self._read, self._in_file = seen, said_in(notebook)[1]
-        return self._in_file
+        return heeded(*decision(settings), self._said, notebook)
 
     def _ready(self) -> bool:
         if self._writer is not None:

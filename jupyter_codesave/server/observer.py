@@ -190,6 +190,8 @@ class _Kernel:
                 self._codesave, self._kernel_id, self._manager, await self._path()
             )
         observed = self._observed
+        if kind == "execute_input":
+            await observed.look()
         if observed.is_behind or sum(map(len, frames)) >= LARGE:
             await asyncio.to_thread(observed.take, header, parent, content, frames)
         else:  # a few µs

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..capture.switch import said_in
 from ..control import read_control, renamed
 from ..diff.normalize import normalize
 from ..diff.notebooks import Options, whole_cells
@@ -39,6 +40,11 @@ class Payloads:
         self.ingest_ = Ingest(self.store)
         self._compared: dict[str, bytes] = {}
         self._shown: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+
+    def said_in(self, notebook: str) -> list[Any]:
+        """Give what a notebook file says of `capture`, and the sources of cells to skip."""
+        said, sources = said_in(notebook)
+        return [said, sorted(sources)]
 
     # -- ingest ---------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ IPKernelApp.launch_instance()
 
 @pytest.fixture
 def kernel(lab: Lab, request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, str]]:
-    notebook = f"{request.node.name[5:25]}.ipynb"
+    notebook = f"{request.node.name[5:25]}{len(request.node.name)}.ipynb"
     kernel_id, client = start(lab, "plain", notebook)
     yield kernel_id, client, notebook
     client.stop_channels()
@@ -116,18 +116,34 @@ def test_a_project_file_beside_the_notebook_says_off_for_observed_kernels_too(la
     assert is_anywhere(lab.home.data, "canary-93") == []
 
 
+@pytest.mark.parametrize("length", [0, 5 << 20])
 def test_a_cell_that_is_tagged_in_its_file_is_not_observed(
-    lab: Lab, kernel: tuple[str, Any, str]
+    lab: Lab, kernel: tuple[str, Any, str], length: int
 ) -> None:
     _, client, notebook = kernel
-    source = "print('canary-' '95')"
+    source = f"print('canary-' '95-{length}')"
     tagged = {"cell_type": "code", "source": [source], "metadata": {"tags": ["codesave-skip"]}}
-    (lab.root / notebook).write_text(json.dumps({"cells": [tagged], "metadata": {}}))
+    large = {"cell_type": "markdown", "source": "x" * length, "metadata": {}}
+    (lab.root / notebook).write_text(json.dumps({"cells": [large, tagged], "metadata": {}}))
     run(client, source)
     run(client, "print('kept')")
     wait_until(lambda: runs(lab, notebook), "the run")
     assert recorded(lab, notebook) == [("server", "running", ["print('kept')"])]
-    assert is_anywhere(lab.home.data, "canary-95") == []
+    assert is_anywhere(lab.home.data, f"canary-95-{length}") == []
+
+
+def test_a_notebook_that_says_off_in_its_file_is_not_observed(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    _, client, notebook = kernel
+    off = {"cells": [], "metadata": {"codesave": {"capture": "off"}}}
+    (lab.root / notebook).write_text(json.dumps(off))
+    run(client, "print('canary-96')")
+    (lab.root / notebook).write_text(json.dumps({"cells": [], "metadata": {}}))
+    run(client, "print('kept')")
+    wait_until(lambda: runs(lab, notebook), "the run")
+    assert recorded(lab, notebook) == [("server", "running", ["print('kept')"])]
+    assert is_anywhere(lab.home.data, "canary-96") == []
 
 
 def test_what_is_switched_off_in_mid_session_is_not_observed(
