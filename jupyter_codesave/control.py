@@ -1,8 +1,8 @@
 """control.json: what the server and the command line tell kernels, and each other.
 
 `user` holds the user's settings, `notebooks` maps absolute notebook paths to what their metadata
-says (`{"capture": "off"}`), `roots` names the roots of servers, the latest first, and `renames`
-what notebooks are called now.
+says (`{"capture": "off"}`), `roots` names the roots of servers, the latest first, `renames` what
+notebooks are called now, and `purged` runs that are gone while their kernels may go on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from .disk import sync_folder
 
 CONTROL_FILE = "control.json"
-_RENAMES = 200
+_RENAMES = _PURGED = 200
 _PATIENCE = 2.0  # s that a change waits for another one
 
 
@@ -87,6 +87,17 @@ def note_rename(folder: Path, old: str, new: str) -> None:
     with changed_control(folder) as control:
         renames = [*(control.get("renames") or []), {"old": old, "new": new, "at": time.time()}]
         control["renames"] = renames[-_RENAMES:]
+
+
+def note_purged(folder: Path, runs: Iterable[str]) -> None:
+    """Note that runs are purged: whoever is still recording one begins another session."""
+    with changed_control(folder) as control:
+        control["purged"] = [*(control.get("purged") or []), *sorted(runs)][-_PURGED:]
+
+
+def purged(control: Mapping[str, Any]) -> frozenset[str]:
+    """Give the runs that are purged while they may still be recorded."""
+    return frozenset(map(str, control.get("purged") or ()))
 
 
 def renamed(control: Mapping[str, Any], path: str, since: float) -> str:

@@ -121,10 +121,10 @@ class _Kernel(_Part):
             self._claimed.touch(mode=0o600)
 
     def _post_run_cell(self, result: Any = None) -> None:
-        running = self.recorder.running
-        if not running:
-            return
         try:
+            running = self.recorder.running
+            if not running:
+                return
             request = self.kernel.get_parent("shell") or {}
             key = request.get("header", {}).get("msg_id")
             source = running.get(key)
@@ -133,6 +133,8 @@ class _Kernel(_Part):
                 return  # not recorded, or a cell within the cell
             failed = result is None or not result.success
             self.recorder.ended(key, "error" if failed else "ok")
+        except KeyboardInterrupt:  # the cell is over: there is nothing left to interrupt
+            self._post_run_cell(result)
         except Exception as error:
             self.recorder.note_fault(error)
 

@@ -38,21 +38,32 @@ class Tap:
         self._disowned: tuple[str, Any, Any] | None = None  # whose threads, our start, their start
         self._missed: list[Frames] = []  # what came when there was no room on the stack
         self._echoes: list[tuple[Any, Any]] = []
+        self._wrapped: list[tuple[Any, str, Any, Any]] = []  # owner, name, ours, what was there
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._ask_again)
         self._is_json = kernel.session.pack({}) == b"{}"
 
     def install(self) -> None:
         """Begin to see messages."""
-        self._kernel.iopub_thread.send_multipart = self.send_multipart
+        self._wrap(self._kernel.iopub_thread, "send_multipart", self.send_multipart)
         if self._input is not None:
-            self._kernel._input_request = self._input_request
+            self._wrap(self._kernel, "_input_request", self._input_request)
+
+    def _wrap(self, owner: Any, name: str, ours: Any) -> None:
+        self._wrapped.append((owner, name, ours, vars(owner).get(name)))
+        setattr(owner, name, ours)
 
     def remove(self) -> None:
         """See nothing any more."""
         self._own_threads()
-        self._kernel.iopub_thread.__dict__.pop("send_multipart", None)
-        self._kernel.__dict__.pop("_input_request", None)
+        for owner, name, ours, before in self._wrapped:
+            if vars(owner).get(name) != ours:
+                continue  # somebody wrapped it after us: what it calls hands on
+            if before is None:
+                del vars(owner)[name]
+            else:
+                setattr(owner, name, before)
+        self._wrapped.clear()
         for stream, echo in self._echoes:
             stream.echo = echo
         self._ask_again()
@@ -175,9 +186,16 @@ class Tap:
         start = threading.Thread.start
         shell = self._kernel.shell
         publishers = [sys.stdout, sys.stderr, shell.display_pub, shell.displayhook]
-        named = [each for each in publishers if hasattr(each, "set_thread_parent")]
+        named: list[Any] = [each for each in publishers if hasattr(each, "set_thread_parent")]
+        if not named:
+            return
 
         def start_disowned(thread: threading.Thread) -> None:
+            # Whoever wrapped this meanwhile calls it for ever, and other shells call it as well.
+            is_mine = self._disowned is not None and self._disowned[1] is start_disowned
+            if not is_mine or named[0].parent_header.get("msg_id") != key:
+                start(thread)
+                return
             run = thread.run
 
             def run_disowned() -> None:

@@ -127,8 +127,8 @@ class Recorder:
     def reconsider(self) -> None:
         """The switch was moved: from now on nothing is kept that it forbids."""
         what, _ = self.switch.now(self.explicit)
-        if what != "all":
-            self.kept.difference_update(self.running)
+        if what != "all":  # tasks and threads of cells that have ended may print, too
+            self.kept.clear()
         if self.session.tail is not None:
             self.session.tail.reconsider()
         self._tell()
@@ -153,9 +153,11 @@ class Recorder:
             if self._when_idle:
                 self.settle_idle()
             self.switch.look(self.notebook())
+            if self.switch.purged and self.run is not None and self.run.id in self.switch.purged:
+                self._end_session()
             now = self.switch.now(self.run is not None and self.run.explicit)
             if now != self._told:
-                self._tell()
+                self.reconsider()
             what, error = now[0], self.switch.error
             if error != self._complained:
                 self._complained = error
@@ -164,12 +166,14 @@ class Recorder:
             if what == "off" or self._is_skipped(source, metadata):
                 self._skip(source, cell_id)
                 return False
-            if time.monotonic() >= self._look_at and not self._ready():
-                return False
+            if time.monotonic() >= self._look_at:
+                run = self.run
+                if not self._ready():
+                    return False
+                if self.run is not run:  # an explicit one is gone: decide without it
+                    return self.begin(key, source, metadata, cell_id)
             if self.run is None:
-                from .run import begin_automatic
-
-                begin_automatic(self)
+                self._begun()
             self.fault = None
             self.running[key] = source
             self.recorded.add(key)
@@ -191,26 +195,36 @@ class Recorder:
         **source: Any,
     ) -> None:
         """Tell the journal about an execution: its source is in the message or in a field."""
-        run = self.run
+        run = self.run or self._begun()
         self._cells[key] = cell_id
-        if run is not None:
-            run.keys.append(key)
-        if message is not None and run is not None:
+        run.keys.append(key)
+        if message is not None:
             about = events.execution_payload(key, cell_id, run.id, notebook, store_history)
             self.session.journal.append(message, about)
             return
-        fields: dict[str, Any] = {"cell_id": cell_id, "notebook": notebook}
-        fields["store_history"] = store_history
-        if run is not None:
-            fields["run"] = run.id
-        payload = events.event_payload("execution", {**fields, "key": key, **source})
-        self.session.journal.append(payload)
+        self.event(
+            "execution",
+            run=run.id,
+            key=key,
+            cell_id=cell_id,
+            notebook=notebook,
+            store_history=store_history,
+            **source,
+        )
+
+    def _begun(self) -> Any:
+        """Give the run; a thread of the user's may have finished it since `begin`."""
+        from .run import begin_automatic
+
+        with self._lock:
+            return self.run or begin_automatic(self)
 
     def ended(self, key: str, status: str) -> None:
         """The cell ended: `ok`, `error` or `aborted`. In a kernel its last outputs follow."""
-        if self.running.pop(key, None) is None:
+        if key not in self.running:
             return
         self._status[key] = status
+        del self.running[key]
         for look in self.cell_ended:
             try:
                 look()
@@ -314,10 +328,7 @@ class Recorder:
             self._look_at = time.monotonic() + 1
             if self.session.journal.is_in_place():
                 return True
-            # A purge took the journal away: what goes on is a session of its own.
-            self.session.close()
-            del self.session
-            self.run, self._look_at = None, 0.0
+            self._drop_session()  # somebody took the journal away
         if not self.session.open():
             self.complain(self.session.journal.failure or "the journal cannot be written")
             return False
@@ -328,6 +339,23 @@ class Recorder:
         self._told = None
         self._tell()
         return True
+
+    def _end_session(self) -> None:
+        """The run was purged."""
+        self.settle_idle()
+        end = {"ended_by": "finish", "exit_code": 0}
+        self.guarded(self.run._end_with_session, end)
+        self.event("session-end", **end)
+        self._drop_session()
+
+    def _drop_session(self) -> None:
+        """What goes on is a session of its own."""
+        if self.sidecar is not None:
+            self.guarded(self.sidecar.close)
+            self.sidecar = None
+        self.guarded(self.session.close)
+        del self.session
+        self.run, self._told, self._look_at = None, None, 0.0
 
     def _tell(self) -> None:
         """Tell the journal when what is recorded has changed."""
@@ -340,7 +368,12 @@ class Recorder:
 
     def message(self, frames: Sequence[bytes | memoryview]) -> None:
         """Append an iopub message."""
-        self.session.journal.append(events.message_payload(frames))
+        try:
+            payload = events.message_payload(frames)
+        except Exception as error:
+            self.event("gap", reason=f"a message cannot be recorded: {error}", lost=1)
+            raise
+        self.session.journal.append(payload)
 
     def event(self, name: str, /, **fields: Any) -> None:
         """Append an event."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, BinaryIO
 
-from ..control import CONTROL_FILE, read_control, renamed
+from ..control import CONTROL_FILE, purged, read_control, renamed
 from ..errors import CodeSaveError
 from ..model.skip import is_skipped
 from ..settings import Setting, data_dir, decision, resolve
@@ -33,7 +33,10 @@ class Switch:
         self.settings: dict[str, Setting] = {}
         self.explicit: Mapping[str, Any] = {}  # what init(settings=…) said
         self.by_magic = False  # %codesave off
+        self._said_in: str | None = None  # the notebook file that was read last
+        self._said: str | None = None  # what its metadata says of `capture`
         self.skipped: frozenset[str] = frozenset()  # sources of cells that say so in their file
+        self.purged: frozenset[str] = frozenset()  # runs that must not go on
         self.syncs = False  # each cell is to be on the disk when it ends
         self._cwd, self._program = cwd, program
         self.folder = data_dir()
@@ -50,8 +53,10 @@ class Switch:
         if seen == self._seen:
             return
         self._seen = seen
-        if notebook and control:
-            notebook = renamed(read_control(self.folder), notebook, self._since)
+        told = read_control(self.folder) if control else {}
+        self.purged = purged(told)
+        if notebook:
+            notebook = renamed(told, notebook, self._since)
         try:
             self.settings = resolve(
                 explicit=self.explicit, cwd=self._cwd, notebook=notebook, program=self._program
@@ -65,8 +70,14 @@ class Switch:
         self.capture, self.automatic = capture.value, automatic.value
         self.syncs = self.settings["durability"].value == "cell"
         self.decided_by = decision(self.settings)[1]
-        said, self.skipped = said_in(notebook) if notebook else (None, frozenset())
-        self.capture, self.decided_by = heeded(self.capture, self.decided_by, said, notebook)
+        self._hear(notebook)
+        self.capture, self.decided_by = heeded(self.capture, self.decided_by, self._said, notebook)
+
+    def _hear(self, notebook: str | None) -> None:
+        if notebook != self._said_in:
+            self._said_in, self._said, self.skipped = notebook, None, frozenset()
+        if notebook and (found := said_in(notebook)):
+            self._said, self.skipped = found
 
     @cached_property
     def _since(self) -> float:
@@ -110,10 +121,11 @@ def heeded(
     return capture, decided_by
 
 
-def said_in(notebook: str) -> tuple[str | None, frozenset[str]]:
+def said_in(notebook: str) -> tuple[str | None, frozenset[str]] | None:
     """Give what a notebook file's metadata says of `capture`, and the sources of skipped cells.
 
-    Not every front end sends a cell's tags along when it is run.
+    Not every front end sends a cell's tags along when it is run. None when the file cannot be
+    read, as while somebody writes it: what it said before is still so.
     """
     try:
         with open(notebook, "rb") as file:
@@ -125,7 +137,7 @@ def said_in(notebook: str) -> tuple[str | None, frozenset[str]]:
         said = own.get("capture") if isinstance(own, dict) else None
         cells = [cell for cell in found.get("cells") or () if _is_cell(cell)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None, frozenset()
+        return None
     skipped = ("".join(cell["source"]) for cell in cells if is_skipped("", cell["metadata"]))
     return said if isinstance(said, str) else None, frozenset(skipped)
 

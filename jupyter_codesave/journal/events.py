@@ -84,11 +84,20 @@ def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memory
         lengths = [*map(len, frames)]
         head = _plain_head(MESSAGE, _PLAIN, *lengths)
     else:
-        lengths = [memoryview(frame).nbytes for frame in frames]
+        frames = [*map(_as_sent, frames)]
+        lengths = [*map(len, frames)]
         head = struct.pack(f"<cI{len(lengths)}Q", MESSAGE, len(lengths), *lengths)
     if sum(lengths) < _JOINED:
         return [b"".join((head, *frames))]
-    return [head, *(memoryview(frame).cast("B") for frame in frames)]
+    return [head, *frames]
+
+
+def _as_sent(frame: bytes | memoryview) -> bytes | memoryview:
+    """Give a frame's bytes as they lie in memory, which is what goes out, whatever its shape."""
+    if isinstance(frame, bytes):
+        return frame
+    view = memoryview(frame)
+    return view.cast("B") if view.c_contiguous and view.nbytes else view.tobytes("A")
 
 
 def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .._version import __version__
 from ..capture.session import boot_id, process_started, user_name
 from ..capture.switch import heeded, said_in
-from ..control import read_control, renamed
+from ..control import purged, read_control, renamed
 from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.writer import Writer
@@ -73,13 +73,15 @@ class Observed:
             seen = (notebook, status.st_mtime_ns, status.st_size)
             if seen == self._read:
                 return
+            if self._read is None or self._read[0] != notebook:
+                self._said, self._in_file = None, frozenset()
             if status.st_size <= _QUICK:
-                self._said, self._in_file = said_in(notebook)
+                found = said_in(notebook)
             else:  # elsewhere: the event loop is not to wait for it
-                answer = await self._codesave.reads.call("said_in", notebook=notebook)
-                self._said, sources = json.loads(answer)
-                self._in_file = frozenset(sources)
+                found = json.loads(await self._codesave.reads.call("said_in", notebook=notebook))
             self._read = seen
+            if found is not None:
+                self._said, self._in_file = found[0], frozenset(found[1])
 
     def take(
         self,
@@ -113,6 +115,9 @@ class Observed:
             if self._writer is not None:
                 self._writer.message(frames)
             return
+        if self._run in purged(read_control(self._codesave.folder)):
+            self.end("finish")  # what goes on is a session of its own
+            self._session, self._run, self._told = new_id(), new_id(), None
         notebook = self._present_notebook()
         what, decided_by = self._decide(notebook)
         self._what = what

@@ -41,10 +41,10 @@ class Payloads:
         self._compared: dict[str, bytes] = {}
         self._shown: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
-    def said_in(self, notebook: str) -> list[Any]:
+    def said_in(self, notebook: str) -> list[Any] | None:
         """Give what a notebook file says of `capture`, and the sources of cells to skip."""
-        said, sources = said_in(notebook)
-        return [said, sorted(sources)]
+        found = said_in(notebook)
+        return found and [found[0], sorted(found[1])]
 
     # -- ingest ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ..blobs.local import LocalBlobs
 from ..catalog import journals, versions, whereabouts
 from ..catalog import runs as rows
 from ..catalog.catalog import Transaction
+from ..control import note_purged
 from ..errors import CodeSaveError
 from ..journal.events import SUFFIX
 from . import reach, records
@@ -66,6 +67,9 @@ def purge(
     clear_orphans(store, cutoff if store.shared else float("inf"))
     clear_leftovers(store, cutoff, (lambda _: True) if store.shared else psutil.pid_exists)
     left = _clear_files(store, chosen, sessions)
+    if left:
+        with contextlib.suppress(OSError):
+            note_purged(store.folder, chosen)
     clear(store.folder, spooled)
     _clear_damaged(contents)
     store.catalog.compact()

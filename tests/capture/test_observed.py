@@ -132,18 +132,27 @@ def test_a_cell_that_is_tagged_in_its_file_is_not_observed(
     assert is_anywhere(lab.home.data, f"canary-95-{length}") == []
 
 
-def test_a_notebook_that_says_off_in_its_file_is_not_observed(
+def test_a_notebook_that_says_off_in_its_file_is_not_observed(lab: Lab) -> None:
+    kernel_id, client = start(lab, "plain", "says_off.ipynb")
+    off = {"cells": [], "metadata": {"codesave": {"capture": "off"}}}
+    (lab.root / "says_off.ipynb").write_text(json.dumps(off))
+    run(client, "print('canary-96')")
+    client.stop_channels()
+    ask(lab, f"kernels/{kernel_id}", "DELETE")
+    assert is_anywhere(lab.home.data, "canary-96") == []
+
+
+def test_what_goes_on_after_its_run_was_purged_is_another_run(
     lab: Lab, kernel: tuple[str, Any, str]
 ) -> None:
     _, client, notebook = kernel
-    off = {"cells": [], "metadata": {"codesave": {"capture": "off"}}}
-    (lab.root / notebook).write_text(json.dumps(off))
-    run(client, "print('canary-96')")
-    (lab.root / notebook).write_text(json.dumps({"cells": [], "metadata": {}}))
+    run(client, "print('canary-97')")
+    (found,) = wait_until(lambda: runs(lab, notebook), "the run")
+    lab.home.command("purge", found["id"])
     run(client, "print('kept')")
-    wait_until(lambda: runs(lab, notebook), "the run")
+    wait_until(lambda: runs(lab, notebook), "the run after it")
     assert recorded(lab, notebook) == [("server", "running", ["print('kept')"])]
-    assert is_anywhere(lab.home.data, "canary-96") == []
+    wait_until(lambda: is_anywhere(lab.home.data, "canary-97") == [], "the end of its journal")
 
 
 def test_what_is_switched_off_in_mid_session_is_not_observed(
