@@ -1,7 +1,8 @@
 """The patch from a commit to the working tree, made beside the repository.
 
 `git apply --binary` of it on a clean checkout gives the tree back: tracked changes, binary ones
-too, and untracked files that are not ignored. What it does not hold is told in notes.
+too, and untracked files that are not ignored. What it does not hold is told in notes: a notebook
+that is not to be recorded whole, for one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import CodeSaveError
+from ..settings import resolve
 from .repository import Repository
+from .switch import heeded, said_in
 
 _LARGE = 2 << 20  # bytes of one file that is not taken into the patch
 _MOST_NOTES = 20
@@ -208,6 +212,9 @@ class _Look:
         if not stat.S_ISLNK(status.st_mode) and not os.access(path, os.R_OK):
             notes.append(f"{shown} cannot be read: not in the patch")
             return True
+        if name.endswith(b".ipynb") and stat.S_ISREG(status.st_mode) and _is_private(path):
+            notes.append(f"{shown}, or a cell of it, is not to be recorded: not in the patch")
+            return True
         if (driver := filtered.get(name)) is None:
             return False
         told = f"{shown} goes through the filter {driver}"
@@ -279,6 +286,23 @@ class _Look:
 
     def _where(self, name: bytes) -> bytes:
         return os.path.join(os.fsencode(self._repository.root), name)
+
+
+def _is_private(path: bytes) -> bool:
+    """Tell whether anything of a notebook is not to be kept, its outputs for instance.
+
+    One that cannot be read may say so.
+    """
+    notebook = os.fsdecode(path)
+    if (heard := said_in(notebook)) is None:
+        return True
+    try:
+        settings = resolve(cwd=os.path.dirname(notebook), notebook=notebook)
+    except CodeSaveError:
+        return True
+    said, skipped = heard
+    what, _ = heeded(settings["capture"].value, "", said, notebook)
+    return what != "all" or bool(skipped)
 
 
 def _quoted(path: bytes) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -373,6 +375,36 @@ def test_copies_that_jupyter_keeps_of_notebooks_are_not_in_the_patch(checkout: P
     _, patch = look(checkout)
     assert b"helper.py" in patch
     assert b"checkpoint" not in patch
+
+
+@pytest.mark.parametrize("is_tracked", [True, False])
+@pytest.mark.parametrize("how", ["metadata", "tag", "sources", "project", "torn"])
+def test_a_notebook_that_is_not_to_be_recorded_is_not_in_the_patch(
+    checkout: Path, how: str, is_tracked: bool
+) -> None:
+    (checkout / "own").mkdir()
+    notebook = checkout / "own" / "private.ipynb"
+    if is_tracked:
+        notebook.write_text("{}")
+        git(checkout, "add", "-A")
+        git(checkout, "commit", "-q", "-m", "empty")
+    output = {"output_type": "stream", "name": "stdout", "text": ["CANARY"]}
+    cell: dict[str, Any] = {"cell_type": "code", "source": [], "metadata": {}, "outputs": [output]}
+    metadata: dict[str, Any] = {}
+    if how == "tag":
+        cell["metadata"] = {"tags": ["codesave-skip"]}
+    elif how == "project":
+        (checkout / "own" / "pyproject.toml").write_text('[tool.codesave]\ncapture = "off"\n')
+    elif how != "torn":
+        metadata = {"codesave": {"capture": "off" if how == "metadata" else how}}
+    text = json.dumps({"cells": [cell], "metadata": metadata})
+    notebook.write_text(text + ' "codesave' if how == "torn" else text)
+    (checkout / "own" / "public.ipynb").write_text(json.dumps({"cells": [], "metadata": {}}))
+    state, patch = look(checkout)
+    assert b"CANARY" not in patch
+    assert (b"public.ipynb" in patch) is (how != "project")
+    assert state is not None
+    assert "private.ipynb, or a cell of it, is not to be recorded" in state["note"]
 
 
 def test_a_submodule_counts_though_diff_ignores_it(checkout: Path, tmp_path: Path) -> None:
