@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ..disk import sync_folder
 from ..errors import CodeSaveError, DamagedError, UnavailableError
-from .schema import SCHEMA, check, crc, raised
+from .schema import SCHEMA, check, crc, damaged, raised
 
 _TELLING = ("texts", "executions", "runs", "versions", "series", "journals", "aliases", "artifacts")
 _WAIT = 60  # seconds that a writer waits for another
@@ -285,10 +285,7 @@ def _schema_of(connection: sa.Connection) -> str | None:
     row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
     found = str(row[0]) if row else None
     if found is not None and not _SCHEMAS.fullmatch(found):
-        raise DamagedError(
-            f"the catalog is damaged (it says to have schema {found!r}); move it away and run "
-            "`jupyter codesave rebuild`"
-        )
+        raise damaged(f"it says to have schema {found!r}")
     if found is not None and _major(found) > _major(SCHEMA):
         raise UnavailableError(
             f"the store has schema {found}, written by a newer jupyter_codesave; this one knows "

@@ -6,20 +6,29 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .catalog import Transaction
+from .schema import damaged
 
 _BATCH = 2000
 
 
 def picked(
     tx: Transaction, digests: Iterable[str]
-) -> Iterator[tuple[dict[Any, str], str, tuple[Any, ...]]]:
+) -> Iterator[tuple[dict[bytes, str], str, tuple[Any, ...]]]:
     """Pick digests, batch by batch: what each is called, the condition, and the values it takes."""
     for batch in batches(digests):
-        names: dict[Any, str] = {bytes.fromhex(digest[7:]): digest for digest in batch}
+        names = _Names((bytes.fromhex(digest[7:]), digest) for digest in batch)
         if tx.sqlite:
             yield names, f"IN ({','.join('?' * len(names))})", tuple(names)
         else:
             yield names, "= ANY(%s)", (list(names),)
+
+
+class _Names(dict[bytes, str]):
+    """What the digests that were asked for are called."""
+
+    def __missing__(self, key: object) -> str:
+        # Rows that are not in their order: SQLite gives one for its neighbour.
+        raise damaged(f"it gives {key!r:.60} for another digest")
 
 
 def batches(digests: Iterable[str]) -> Iterator[list[str]]:

@@ -41,6 +41,12 @@ _MARK = "\x01"
 _number = BigInteger().with_variant(Integer, "sqlite")
 
 
+def damaged(reason: str) -> DamagedError:
+    """Say that the catalog is damaged, and the way out."""
+    way_out = "move it away and run `jupyter codesave rebuild`"
+    return DamagedError(f"the catalog is damaged ({reason}); {way_out}")
+
+
 def spell_words(text: str) -> str:
     """Escape what a database cannot hold: NULs and lone surrogates."""
     if text.isascii() and "\0" not in text and text[:1] != _MARK:
@@ -58,10 +64,7 @@ def _read(text: Any) -> Any:
             raise TypeError(type(text))
         return json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
-        raise DamagedError(
-            f"the catalog is damaged (it holds {str(text)[:60]!r} for text); move it away and run "
-            "`jupyter codesave rebuild`"
-        ) from error
+        raise damaged(f"it holds {str(text)[:60]!r} for text") from error
 
 
 class Words(TypeDecorator[str]):

@@ -86,7 +86,7 @@ def _add(tx: Transaction, texts: dict[str, str], kept: bool) -> dict[str, int]:
             "INSERT INTO texts_trigrams(rowid, folded) VALUES (?, ?)",
             [(number, folded[key]) for key, number in added],
         )
-    return {names[bytes(key)]: number for key, number in added}
+    return {names[key]: number for key, number in added}
 
 
 def drop_unused_texts(tx: Transaction, among: Iterable[int]) -> None:
@@ -283,5 +283,5 @@ def _ids(tx: Transaction, digests: Iterable[str]) -> dict[str, int]:
     for names, which, values in picked(tx, digests):
         statement = "SELECT digest, id FROM texts WHERE digest " + which
         rows = tx.run(statement, values).fetchall()
-        found.update((names[bytes(row[0])], row[1]) for row in rows)
+        found.update((names[row[0]], row[1]) for row in rows)
     return found

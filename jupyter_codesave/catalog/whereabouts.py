@@ -32,7 +32,7 @@ def touch(tx: Transaction, digests: Iterable[str], now: float) -> set[str]:
     for names, which, values in picked(tx, digests):
         statement = head + which + " RETURNING digest, stored"
         rows = tx.run(statement, values).fetchall()
-        there.update(names[bytes(row[0])] for row in rows if row[1] is not None)
+        there.update(names[row[0]] for row in rows if row[1] is not None)
     return there
 
 
@@ -89,7 +89,7 @@ def locate(tx: Transaction, digests: Iterable[str]) -> dict[str, Whereabouts]:
     head += "LEFT JOIN packs ON packs.id = blobs.pack WHERE stored IS NOT NULL AND blobs.digest "
     for names, which, values in picked(tx, digests):
         for key, size, stored, pack, place in tx.run(head + which, values).fetchall():
-            digest = names[bytes(key)]
+            digest = names[key]
             where = None if pack is None else "sha256:" + bytes(pack).hex()
             found[digest] = Whereabouts(digest, size, stored, where, place)
     return found

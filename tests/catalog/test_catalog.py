@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from jupyter_codesave.catalog import catalog as connections
-from jupyter_codesave.catalog import journals, schema
+from jupyter_codesave.catalog import journals, schema, whereabouts
 from jupyter_codesave.catalog.catalog import Catalog
+from jupyter_codesave.catalog.whereabouts import Placed
 from jupyter_codesave.errors import DamagedError, UnavailableError
 
 from .conftest import Place
@@ -116,6 +117,24 @@ def test_a_sum_that_is_damaged_is_damage(tmp_path: Path, crc: str) -> None:
     damaged = Catalog(file)
     with pytest.raises(DamagedError, match="not as it was written"), damaged.read() as tx:
         journals.fact(tx, "name")
+    damaged.close()
+
+
+def test_a_row_that_is_given_for_another_is_damage(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.sqlite"
+    names = ["sha256:" + digit * 64 for digit in "1234"]
+    catalog = Catalog(file)
+    with catalog.write() as tx:
+        whereabouts.placed(tx, [Placed(name, 5, 5) for name in names])
+    catalog.close()
+    # Rows out of order: where the second should lie, SQLite finds the first and gives it for it.
+    first = bytes.fromhex("11" * 32)
+    file.write_bytes(file.read_bytes().replace(first, b"\x99" + first[1:]))
+    damaged = Catalog(file)
+    with pytest.raises(DamagedError, match="for another digest"), damaged.read() as tx:
+        whereabouts.locate(tx, [names[1]])
+    with pytest.raises(DamagedError, match="jupyter codesave rebuild"), damaged.write() as tx:
+        whereabouts.touch(tx, [names[1]], 0)
     damaged.close()
 
 
