@@ -26,7 +26,10 @@ from .schema import SCHEMA, check, crc, damaged, raised
 
 _TELLING = ("texts", "executions", "runs", "versions", "series", "journals", "aliases", "artifacts")
 _WAIT = 60  # seconds that a writer waits for another
-_DAMAGED = ("malformed", "not a database", "could not decode", "can't decode")
+_DAMAGED = (
+    *("malformed", "not a database", "could not decode", "can't decode"),
+    "integer overflow",  # of a sum of sizes
+)
 _OURS = "user-defined function raised"  # schema.crc or schema.check
 _SCHEMAS = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}", re.ASCII)
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock

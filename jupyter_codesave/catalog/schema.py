@@ -67,6 +67,13 @@ def _read(text: Any) -> Any:
         raise damaged(f"it holds {str(text)[:60]!r} for text") from error
 
 
+def read_digest(value: Any) -> str:
+    """Spell 32 bytes as a digest."""
+    if not isinstance(value, bytes) or len(value) != 32:  # SQLite takes any type
+        raise damaged(f"it holds {value!r:.60} for a digest")
+    return "sha256:" + value.hex()
+
+
 class Words(TypeDecorator[str]):
     """Text that may hold anything a Python string may: NULs and lone surrogates are escaped.
 
@@ -118,7 +125,7 @@ class Digest(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         """Spell the bytes as a digest."""
-        return None if value is None else "sha256:" + bytes(value).hex()
+        return None if value is None else read_digest(value)
 
 
 metadata = MetaData()

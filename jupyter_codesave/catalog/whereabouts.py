@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -90,26 +90,26 @@ def locate(tx: Transaction, digests: Iterable[str]) -> dict[str, Whereabouts]:
     for names, which, values in picked(tx, digests):
         for key, size, stored, pack, place in tx.run(head + which, values).fetchall():
             digest = names[key]
-            where = None if pack is None else "sha256:" + bytes(pack).hex()
-            found[digest] = Whereabouts(digest, size, stored, where, place)
+            where = None if pack is None else schema.read_digest(pack)
+            found[digest] = _whereabouts(digest, size, stored, where, place)
     return found
 
 
 def every(tx: Transaction) -> Iterator[Whereabouts]:
     """Tell where every blob lies, pack by pack, in the order of their places."""
     for row in tx.execute(_where_query().order_by(_blobs.c.pack, _blobs.c.place)):
-        yield Whereabouts(*row)
+        yield _whereabouts(*row)
 
 
 def packs(tx: Transaction) -> dict[str, int]:
     """Map every pack to the bytes it takes."""
-    return {row.digest: row.size for row in tx.execute(sa.select(_packs))}
+    return {row.digest: _whole(row.size, row.digest) for row in tx.execute(sa.select(_packs))}
 
 
 def members(tx: Transaction, pack: str) -> list[Whereabouts]:
     """Tell which blobs lie in a pack."""
     query = _where_query().where(_packs.c.digest == pack).order_by(_blobs.c.place)
-    return [Whereabouts(*row) for row in tx.execute(query)]
+    return [_whereabouts(*row) for row in tx.execute(query)]
 
 
 def leanings(tx: Transaction) -> dict[str, list[str]]:
@@ -205,7 +205,7 @@ def stored_size(tx: Transaction) -> int:
     loose = sa.select(sa.func.coalesce(sa.func.sum(_blobs.c.stored), 0))
     alone = tx.execute(loose.where(_blobs.c.pack.is_(None))).scalar_one()
     packed = tx.execute(sa.select(sa.func.coalesce(sa.func.sum(_packs.c.size), 0))).scalar_one()
-    return int(alone) + int(packed)
+    return _total(alone) + _total(packed)
 
 
 def usage(tx: Transaction) -> Mapping[str, tuple[int, int]]:
@@ -219,7 +219,28 @@ def usage(tx: Transaction) -> Mapping[str, tuple[int, int]]:
         .join_from(_packs, _blobs, _blobs.c.pack == _packs.c.id, isouter=True)
         .group_by(_packs.c.digest)
     )
-    return {row[0]: (int(row[1]), int(row[2])) for row in tx.execute(query)}
+    return {row[0]: (_total(row[1]), row[2]) for row in tx.execute(query)}
+
+
+def _whereabouts(digest: str, size: int, stored: int, pack: str | None, place: int) -> Whereabouts:
+    """Give what a row says; DamagedError when it does not say it in numbers."""
+    for number in (size, stored) if pack is None else (size, stored, place):
+        _whole(number, digest)
+    return Whereabouts(digest, size, stored, pack, place)
+
+
+def _whole(number: Any, digest: str) -> int:
+    """Give a number back; SQLite takes any type."""
+    if type(number) is not int:
+        raise schema.damaged(f"it holds {number!r:.60} for a number of {digest}")
+    return number
+
+
+def _total(found: Any) -> int:
+    """Give what numbers add up to; SQLite adds up any type."""
+    if isinstance(found, float):
+        raise schema.damaged(f"the sizes that it holds add up to {found!r}")
+    return int(found)
 
 
 def _where_query() -> sa.Select[tuple[str, int, int, str, int]]:

@@ -308,7 +308,7 @@ class Contents:
             return self.loose.get(where.digest)
         try:
             return self.packs.part(where.pack, where.place or 0, where.stored)
-        except (OSError, OverflowError, MemoryError, TypeError, ValueError) as error:
+        except (OSError, OverflowError, MemoryError, ValueError) as error:
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
             raise DamagedError(

@@ -103,6 +103,50 @@ def assert_damage_is_told(store: Store) -> None:
     assert any("jupyter codesave rebuild" in each for each in found), found
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "size = NULL",
+        "size = 'x'",
+        "stored = x'ff'",
+        "stored = -1",
+        "stored = 1 << 62",
+        "place = NULL",
+        "place = 1.5",
+        "place = -1",
+        "place = 1 << 62",
+    ],
+)
+def test_a_place_where_nothing_can_lie_is_damage(local: Store, changed: str) -> None:
+    digest = local.put(b"small")
+    local.flush()
+    change(local, f"UPDATE blobs SET {changed}")
+    with pytest.raises(DamagedError, match="jupyter codesave"):
+        local.get(digest)
+
+
+# SQLite gives a number for bytes, and Python would make as many of it.
+@pytest.mark.parametrize("value", ["'x'", "1.5", "-1", "1 << 40", "x'ff'", "CAST(x'ff' AS TEXT)"])
+def test_what_is_no_digest_is_damage(local: Store, value: str) -> None:
+    digest = local.put(b"small")
+    local.flush()
+    change(local, f"UPDATE packs SET digest = {value}")
+    for use in (lambda: local.get(digest), local.gc, local.rebuild):
+        with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
+            use()
+
+
+@pytest.mark.parametrize("value", ["'x'", "9e999", "x'ff'", "(1 << 62) + (1 << 61)"])
+def test_sizes_that_add_up_to_no_number_are_damage(local: Store, value: str) -> None:
+    for data in (b"one", b"other"):
+        local.put(data)
+        local.flush()
+    change(local, f"UPDATE packs SET size = {value}")
+    for use in (local.size, local.gc):
+        with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
+            use()
+
+
 @pytest.mark.parametrize("changed", ["project = 'q' WHERE name = 'alone'", "type = 'c'"])
 def test_of_artifacts_that_no_other_host_names_type_and_project_are_told(
     local: Store, changed: str
