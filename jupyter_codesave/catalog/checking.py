@@ -32,6 +32,10 @@ _HANGING = {
         "SELECT 1 FROM aliases LEFT JOIN versions ON versions.artifact = aliases.artifact "
         "AND versions.number = aliases.number WHERE versions.artifact IS NULL"
     ),
+    "a blob that is there has no size, or no place in its pack": (
+        "SELECT 1 FROM blobs WHERE stored IS NOT NULL "
+        "AND (size IS NULL OR (pack IS NOT NULL AND place IS NULL))"
+    ),
 }
 
 

@@ -78,7 +78,7 @@ def read_manifests(
         batch = wanted[at : at + _BATCH]
         try:
             laid_out = contents.envelopes(batch)
-        except NotFoundError:
+        except CodeSaveError:  # one by one, to tell which
             laid_out = {}
         for digest in batch:
             try:

@@ -84,6 +84,8 @@ def fill(store: Store) -> None:
         "UPDATE blobs SET size = size + 1 WHERE pack IS NOT NULL",
         "UPDATE blobs SET stored = stored + 1 WHERE pack IS NULL",
         "UPDATE blobs SET stored = stored + 1 WHERE pack IS NOT NULL",
+        "UPDATE blobs SET size = NULL WHERE stored IS NOT NULL",
+        "UPDATE blobs SET place = NULL WHERE pack IS NOT NULL",
         "UPDATE packs SET size = size + 1",
         "UPDATE texts SET folded = folded || '!' WHERE text IS NOT NULL",
     ],
@@ -145,6 +147,16 @@ def test_sizes_that_add_up_to_no_number_are_damage(local: Store, value: str) -> 
     for use in (local.size, local.gc):
         with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
             use()
+
+
+def test_a_blob_that_cannot_be_read_keeps_verify_from_no_other(local: Store) -> None:
+    first, second = (record(local, saved={"m": data})[1] for data in (b"one", b"other"))
+    change(local, f"UPDATE blobs SET stored = 1 << 62 WHERE digest = x'{first.digest[7:]}'")
+    change(local, f"UPDATE blobs SET size = 7 WHERE digest = x'{second.digest[7:]}'")
+    found = local.verify()
+    assert any(first.digest in each for each in found["repaired"])
+    assert any(second.digest in each for each in found["damaged"])
+    assert local.manifest(first.digest).digest == first.digest
 
 
 @pytest.mark.parametrize("changed", ["project = 'q' WHERE name = 'alone'", "type = 'c'"])
