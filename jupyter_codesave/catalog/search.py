@@ -164,12 +164,8 @@ def _few(tx: Transaction, needle: str) -> list[_Position] | None:
     for at in range(0, len(ids), _BATCH):
         batch = ids[at : at + _BATCH]
         for column in (_executions.c.source, _executions.c.printed):
-            query = (
-                sa.select(_executions.c.started, _executions.c.run, _executions.c.number)
-                .where(column.in_(batch))
-                .limit(_FEW + 1)
-            )
-            found.update((row[0], row[1], row[2]) for row in tx.execute(query))
+            query = sa.select(*_PLACE).where(column.in_(batch)).limit(_FEW + 1)
+            found.update(_placed(row) for row in tx.execute(query))
             if len(found) > _FEW:
                 return None
     return _without_deleted(tx, found)
@@ -240,7 +236,15 @@ def _end_of_walk(tx: Transaction, before: _Position | None) -> _Position | None:
         query = query.where(sa.tuple_(*_PLACE) < before)
     query = query.order_by(*(column.desc() for column in _PLACE)).offset(_WALKED - 1).limit(1)
     row = tx.execute(query).first()
-    return None if row is None else (row[0], row[1], row[2])
+    return None if row is None else _placed(row)
+
+
+def _placed(row: Any) -> _Position:
+    """Give where an execution stands; whether its row is whole is told when it is read."""
+    started, run, number = row
+    if started is None or run is None or type(number) is not int:
+        raise schema.damaged(f"it holds {tuple(row)!r:.60} for an execution's place")
+    return started, run, number
 
 
 def _walk(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from jupyter_codesave.catalog import runs, search
 from jupyter_codesave.catalog.catalog import Catalog
 from jupyter_codesave.catalog.rows import Hit
-from jupyter_codesave.errors import UsageError
+from jupyter_codesave.errors import DamagedError, UsageError
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.run import Run
 from tests.conftest import scale
@@ -48,6 +50,29 @@ def find(catalog: Catalog, text: str, **options: object) -> list[int]:
     with catalog.read() as tx:
         page = search.search(tx, text, **{"limit": 1000, "cursor": None, **options})
     return [hit.execution for hit in page.items]
+
+
+@pytest.mark.parametrize("changed", ["started = NULL", "run = NULL", "number = x''"])
+def test_an_execution_that_stands_nowhere_is_damage(tmp_path: Path, changed: str) -> None:
+    file = tmp_path / "catalog.sqlite"
+    catalog = Catalog(file)
+    fill(catalog, [f"x = {n}" for n in range(100)])
+    catalog.close()
+    # What its row must not hold, and past its sum: no rule, no trigger, no column that is computed.
+    anything = (
+        "UPDATE sqlite_master SET sql = replace(replace(sql, ' NOT NULL', ''), substr(sql, "
+        "instr(sql, 'GENERATED'), instr(sql, 'STORED') + 6 - instr(sql, 'GENERATED')), '') "
+        "WHERE name = 'executions'"
+    )
+    change = f"UPDATE executions SET {changed} WHERE number = 50"
+    for statement in ("DROP TRIGGER executions_whole", anything, change):
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            connection.execute(statement)
+    damaged = Catalog(file)
+    with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
+        find(damaged, "x = 4")
+    damaged.close()
 
 
 @pytest.mark.parametrize(
