@@ -13,7 +13,7 @@ from jupyter_codesave.catalog import runs, versions
 from jupyter_codesave.errors import CodeSaveError, DamagedError
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
-from jupyter_codesave.store import JournalState, Store, agreement, budget, records
+from jupyter_codesave.store import JournalState, Store, agreement, budget, garbage, records
 from tests.conftest import scale
 
 from . import flips
@@ -147,6 +147,14 @@ def test_sizes_that_add_up_to_no_number_are_damage(local: Store, value: str) -> 
     for use in (local.size, local.gc):
         with pytest.raises(DamagedError, match="jupyter codesave rebuild"):
             use()
+
+
+def test_a_pack_stays_as_long_as_the_catalog_is_wrong_about_a_blob_in_it(local: Store) -> None:
+    _, kept = record(local)
+    change(local, f"UPDATE blobs SET place = 9 WHERE digest = x'{kept.digest[7:]}'")
+    garbage.tidy_packs(local, share=1.1)
+    local.verify()
+    assert local.manifest(kept.digest).digest == kept.digest
 
 
 def test_a_blob_that_cannot_be_read_keeps_verify_from_no_other(local: Store) -> None:
