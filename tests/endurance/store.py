@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import secrets
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -38,8 +39,9 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         counts = blows.cut_power(Path(folder), options.commits, cuts=40, chance=chance)
     print(f"power cuts: {counts}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        flips.build(Path(folder))
-        counts = flips.flip(Path(folder), options.flips, chance)
+    place = Path(tempfile.mkdtemp())  # it stays where a flip was missed, to see it again
+    flips.build(place)
+    counts = flips.flip(place, options.flips, chance)
+    shutil.rmtree(place)
     print(f"flipped bytes of the catalog: {counts}", flush=True)
     print(f"the store was whole every time, {(time.monotonic() - begun) / 60:.1f} minutes")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from jupyter_codesave.catalog import schema
 from jupyter_codesave.errors import CodeSaveError
+from jupyter_codesave.model.artifact import Version
+from jupyter_codesave.model.digest import digest_of, digest_stream
 from jupyter_codesave.model.execution import Execution
 from jupyter_codesave.model.manifest import Entry, Manifest
 from jupyter_codesave.store import Store, budget
@@ -34,9 +38,9 @@ def build(folder: Path) -> None:
             sources = tuple(f"x{n} = {k}  # a comment" for k in range(8))
             saved = {"model.pt": image(2000, seed=n)} if n % 2 else None
             journal = b"a journal's records " * 200 if n < 4 else None
-            record(
-                store, run, sources=sources, printed=f"accuracy {n}", saved=saved, journal=journal
-            )
+            given: dict[str, Any] = {"saved": saved, "journal": journal}
+            given["picture"] = image(3000, seed=n)
+            record(store, run, sources=sources, printed=f"accuracy {n}", **given)
         one, two, three, four, five, _ = reversed([each.id for each in store.runs().items])
         store.forget(one, [2, 3])
         store.delete(two)
@@ -63,7 +67,8 @@ def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
     """Flip a byte of a copy of what `build` made, again and again.
 
     NotWholeError names the flips that changed what the catalog says and were not told of, and
-    those that were served: every answer must be an error, or what would have been given before.
+    those that were served: every answer must be a CodeSaveError, or what would have been given
+    before. To see one again, flip that byte of `folder`'s `data`.
     """
     whole = (folder / "data" / FILE).read_bytes()
     said, before = dump(folder / "data" / FILE), served(folder / "data")
@@ -80,9 +85,15 @@ def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
         data = bytearray(whole)
         data[at] ^= mask
         (trial / FILE).write_bytes(data)
-        if wrong := served(trial) - before:
+        try:
+            wrong = served(trial) - before
+            is_found = is_told(trial)
+        except Exception:
+            missed.append(f"byte {at} ^ {mask:#x} broke off: {traceback.format_exc()}")
+            continue
+        if wrong:
             missed.append(f"byte {at} ^ {mask:#x} served {sorted(wrong)[:2]}")
-        if is_told(trial):
+        if is_found:
             counts["told of"] += 1
             continue
         shutil.copytree(folder / "data", trial, dirs_exist_ok=True)
@@ -92,18 +103,19 @@ def flip(folder: Path, count: int, chance: random.Random) -> dict[str, int]:
         else:
             counts["changed nothing"] += 1
     if missed:
-        raise NotWholeError(f"{len(missed)} of {dict(counts)} were missed: {missed[:_TOLD]}")
+        found = "\n".join(missed[:_TOLD])
+        raise NotWholeError(f"{len(missed)} of {dict(counts)} were missed in {folder}:\n{found}")
     return dict(counts)
 
 
 def served(folder: Path) -> set[str]:
-    """Give all that a store answers with, piece by piece; an error is no answer."""
+    """Give all that a store answers with, piece by piece; a CodeSaveError is no answer."""
     pieces: set[str] = set()
 
     def ask(name: str, answer: Callable[[], Iterable[Any]]) -> list[Any]:
         try:
             found = list(answer())
-        except Exception:  # not of every table the rows have sums
+        except CodeSaveError:
             return []
         pieces.update(f"{name} {each!r}" for each in found)
         return found
@@ -116,17 +128,23 @@ def served(folder: Path) -> set[str]:
         runs = ask("run", lambda: store.runs(limit=1000).items)
         deleted = ask("deleted", lambda: store.runs(limit=1000, deleted=True).items)
         for run in [*runs, *deleted]:
-            ask("one", lambda run=run: [store.run(run.id)])
+            ask(f"{run.id} is", lambda run=run: [store.run(run.id)])
             ask(f"{run.id} executed", lambda run=run: store.executions(run.id))
             ask(f"{run.id} lacks", lambda run=run: store.missing_files(run.id))
-            ask(f"{run.id} kept", lambda run=run: store.files(run.id).entries.items())
+            ask(f"{run.id} kept", lambda run=run: _read(store, store.files(run.id)))
             ask(f"{run.id} is beside", lambda run=run: store.session_runs(run.session))
-            ask("journal", lambda run=run: [store.journal_state(run.session)])
+            ask(f"{run.id} made", lambda run=run: map(_told, store.versions_of(run.id)))
+            ask(f"{run.id} journal", lambda run=run: _there(store.journal_state(run.session)))
         for artifact in ask("artifact", lambda: (each.name for each in store.artifacts())):
-            ask("type", lambda name=artifact: _described(store, name))
+            ask(f"{artifact} is", lambda name=artifact: _described(store, name))
         for text in ("x", "accuracy", "x2 = 3"):
             ask(f"{text} found", lambda text=text: store.search(text).items)
     return pieces
+
+
+def _there(found: Any) -> list[Any]:
+    """Leave out what is not there: of what an index lost nothing is said, and `verify` tells."""
+    return [] if found is None else [found]
 
 
 def _described(store: Store, name: str) -> Iterable[tuple[Any, ...]]:
@@ -134,9 +152,23 @@ def _described(store: Store, name: str) -> Iterable[tuple[Any, ...]]:
     artifact = next(each for each in store.artifacts() if each.name == name)
     yield artifact.name, artifact.type, artifact.project
     for version in artifact.versions:
-        yield tuple(value for key, value in vars(version).items() if key != "aliases")
-        yield from ((version.reference, alias) for alias in version.aliases)
-        yield version.reference, store.get(version.digest)
+        yield _told(version)
+        for selector in (f"v{version.number}", *version.aliases):
+            yield selector, _told(store.version(name, selector))
+        for file in _read(store, store.manifest(version.digest)):
+            yield version.reference, *file
+
+
+def _told(version: Version) -> tuple[Any, ...]:
+    """Give what is said of a version, but for its aliases: one may be missing."""
+    return tuple(value for key, value in vars(version).items() if key != "aliases")
+
+
+def _read(store: Store, manifest: Manifest) -> Iterable[tuple[Any, ...]]:
+    """Give the files of a manifest with what is read of them, at once and as a stream."""
+    for path, entry in manifest:
+        with store.open_blob(entry.digest) as stream:
+            yield path, entry, digest_of(store.get(entry.digest)), digest_stream(stream)
 
 
 def is_told(folder: Path) -> bool:
@@ -153,8 +185,7 @@ def dump(file: Path) -> dict[str, list[Any]]:
     """Give all that a catalog says, of every table and of the index of texts; but see `_spared`."""
     connection = sqlite3.connect(file)
     connection.text_factory = bytes
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'texts_tri%'"
-    tables = [name.decode().lower() for (name,) in connection.execute(query)]
+    tables = ["alembic_version", *schema.metadata.tables]
     connection.execute(
         "CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, texts_trigrams, instance)"
     )
