@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .switch import Switch
 
+_MAGIC = re.compile(r"%codesave\b[^\n]*").fullmatch
 _log = logging.getLogger("jupyter_codesave")
 _log.addHandler(logging.NullHandler())
 
@@ -65,6 +67,7 @@ class Recorder:
         self._look_at = 0.0  # when to look next whether the journal is still there
         self._when_idle: dict[str, list[Callable[[], None]]] = {}
         self._cells: dict[str, str | None] = {}  # key → cell id, of all recorded executions
+        self._magics: set[str] = set()  # keys of `%codesave …`
         self._waiting: list[dict[str, Any]] = []  # `skip` events before there is a journal
         self._told: tuple[str, str] | None = None
         self._complained: str | None = None  # of which bad setting there is a line in the log
@@ -177,6 +180,8 @@ class Recorder:
             self.fault = None
             self.running[key] = source
             self.recorded.add(key)
+            if "codesave" in source and _MAGIC(source.strip()):
+                self._magics.add(key)
             if what == "all":
                 self.kept.add(key)
             self.last_key = key
@@ -286,10 +291,13 @@ class Recorder:
         return key, found
 
     def keys_of(self, which: str) -> list[str]:
-        """Give the executions that `last` or a cell's id stands for, the running one left out."""
+        """Give the executions that `last` or a cell's id stands for, the running one left out.
+
+        Nobody who says `last` means a look at the runs, or at the state.
+        """
         if which == "last":
-            ended = [key for key in self._cells if key not in self.running]
-            return ended[-1:]
+            passed = self._magics | self.running.keys()
+            return [key for key in self._cells if key not in passed][-1:]
         return [key for key, cell in self._cells.items() if cell == which]
 
     def forget(self, key: str) -> None:
