@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
+from ..catalog import runs
 from ..control import read_control, renamed
 from ..errors import CodeSaveError, NotFoundError
 from ..journal import events
@@ -63,7 +64,7 @@ class Standing:
     """What of a run is in the store already."""
 
     is_new: bool  # nothing of it
-    done: bool = False  # nothing more of it will be written
+    done: bool = False  # its end: only what its executions say later is still to come
     counted: int = 0  # executions in its newest version
     versioned: float = 0  # when that was made (epoch, s)
     logged: int = 0  # offset up to which its artifacts are versions
@@ -112,6 +113,7 @@ class SessionIngest:
             self.store.forget(run_id, [number])
             fold.touched.add(run_id)
         fold.forgotten.clear()
+        self._leave_moved()
         changed = self._changed()
         moved = changed.keys() | fold.touched
         wanted = [run for run in fold.runs.values() if self.over or commit or run.id in moved]
@@ -193,7 +195,7 @@ class SessionIngest:
         if standing is None:
             standing = self._standings[folded.id] = self._standing(folded)
         if standing.done:
-            return None
+            return self._bring_late(folded, cells, commit, journal, standing)
         run = self._run(folded)
         ended = run.state != "running"
         logged = self._logged(folded, standing)
@@ -222,6 +224,7 @@ class SessionIngest:
         for cell in cells:
             if cell.ended and cell.stored is None:
                 self._put_away(cell)
+        folded.late = folded.late and not ended
         action: Literal["started", "updated", "finished"] = (
             "finished" if ended else "started" if standing.is_new else "updated"
         )
@@ -230,6 +233,61 @@ class SessionIngest:
             standing.counted = len(folded.keys)
             standing.versioned = time.time()
         return Change(run, action)
+
+    def _bring_late(
+        self,
+        folded: FoldedRun,
+        cells: list[FoldedExecution],
+        commit: bool,
+        journal: JournalState | None,
+        standing: Standing,
+    ) -> Change | None:
+        """Bring in what executions of a run said after its end; None when nothing is new.
+
+        Nothing but its session notebook changes: the rest of its version was taken at its end.
+        """
+        for cell in cells:
+            if cell.ended and cell.stored is None:
+                self._put_away(cell)
+        late = folded.late or (cells and folded.end is None)
+        if not late or not (self.over or commit or self._is_time(standing)):
+            return None
+        change = self._write_late(folded, journal)
+        folded.late, standing.versioned = False, time.time()
+        return change
+
+    def _write_late(self, folded: FoldedRun, journal: JournalState | None) -> Change | None:
+        with self.store.catalog.read() as tx:
+            row = runs.columns(tx, folded.id)
+        if row is None or row["thinned"]:  # it was purged, or its outputs dropped for space
+            return None
+        notebook = self._put_session_notebook(folded.id)
+        for version in self.store.versions_of(folded.id):
+            entries = self.store.manifest(version.digest).entries
+            if SESSION_NOTEBOOK in entries:
+                break
+        else:
+            return None
+        if entries[SESSION_NOTEBOOK].digest == notebook.digest:
+            return None
+        run = self._run(folded)
+        self.store.write(
+            run=run,
+            executions=[self.fold.execution(cell.key) for cell in self.fold.listed(run.id)],
+            commit={version.artifact: Manifest({**entries, SESSION_NOTEBOOK: notebook})},
+            journal=journal,
+            # Where a later run has made a version meanwhile, that one stays the latest.
+            aliases=[alias for alias in ("latest",) if alias in version.aliases],
+        )
+        return Change(run, "updated")
+
+    def _leave_moved(self) -> None:
+        """Take executions out of the runs that they were written in before they moved on."""
+        if self.fold.moved:
+            with self.store.catalog.write() as tx:
+                for run_id, number in sorted(self.fold.moved):
+                    runs.drop_executions(tx, run_id, [number])
+        self.fold.moved.clear()
 
     def _standing(self, folded: FoldedRun) -> Standing:
         """Ask the store what another process, or an earlier one, wrote of a run."""
@@ -371,6 +429,9 @@ class SessionIngest:
         """Tell whether a running run has gone on long enough for another version."""
         if standing.counted >= len(folded.keys):
             return False
+        return self._is_time(standing)
+
+    def _is_time(self, standing: Standing) -> bool:
         interval: float = self.store.settings["version_interval"].value
         return time.time() - standing.versioned >= interval
 

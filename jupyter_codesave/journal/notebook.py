@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timezone
 from typing import Any
 
@@ -41,9 +41,13 @@ Output = dict[str, Any]
 
 @dataclass
 class FoldedExecution:
-    """One execution as far as the records tell; outputs may be put away under a digest."""
+    """One execution as far as the records tell; outputs may be put away under a digest.
+
+    `part_of` is the key of the whole, for the part of it that stays with a run that ended.
+    """
 
     key: str
+    part_of: str | None = None
     run: str | None = None
     number: int = 0  # within its run, from 1
     source: str | None = None
@@ -72,6 +76,7 @@ class FoldedRun:
     end: dict[str, Any] | None = None
     end_at: int = 0  # offset behind the record of its end
     ended: str | None = None
+    late: bool = False  # its executions changed after its end; whoever kept that takes it back
     dropped: bool = False
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -109,6 +114,7 @@ class Fold:
         self._characters: dict[tuple[str, str], int] = {}  # recorded, by execution and stream
         self._seen: set[str] = set()
         self.forgotten: dict[str, tuple[str, int]] = {}  # key → run and number
+        self.moved: set[tuple[str, int]] = set()  # run and number that an execution had before
         self.skipped_ids: set[str] = set()  # notebook cells that must not be kept
         self.skipped_sources: set[str] = set()  # digests of such sources
 
@@ -156,15 +162,19 @@ class Fold:
         if fields["run"] in self.runs:
             return  # told twice: the first word counts
         run = FoldedRun(fields["run"], fields, time)
-        previous = self.runs.get(self._run or "")
         self.runs[run.id] = run
         self._run = run.id
         self.touched.add(run.id)
         adopted = self.executions.get(fields.get("adopts") or "")
-        if adopted is not None and previous is not None and adopted.run == previous.id:
-            self._place(adopted, run.id)
-            if not previous.keys and not previous.fields.get("explicit"):
-                previous.dropped = True
+        if adopted is None:
+            return
+        previous = self.runs.get(adopted.run or "")
+        if previous is not None and previous.end is not None:
+            self._part(adopted, previous)
+        self._place(adopted, run.id)
+        if previous is not None and not previous.fields.get("explicit"):
+            holds = previous.keys or previous.files or previous.watched
+            previous.dropped = previous.dropped or not holds
 
     def _on_run_end(self, fields: dict[str, Any], time: str) -> None:
         run = self._run_of(fields)
@@ -199,7 +209,7 @@ class Fold:
         if cell := self.executions.get(fields["key"]):
             cell.status = fields.get("status") or cell.status
             cell.ended = time
-            self.changed.add(cell.key)
+            self._change(cell)
 
     def _on_output(self, fields: dict[str, Any], _time: str) -> None:
         cell = self.executions.get(fields["key"])
@@ -257,13 +267,14 @@ class Fold:
     def _on_forget(self, fields: dict[str, Any], _time: str) -> None:
         self._skipped.add(fields["key"])
         self._widgets.forget(str(fields["key"]))
-        cell = self.executions.pop(fields["key"], None)
-        if cell is not None and (run := self.runs.get(cell.run or "")):
-            run.keys.remove(cell.key)
-            run.recorded -= cell.recorded
-            self.changed.discard(cell.key)
-            self.forgotten[cell.key] = (run.id, cell.number)
-        if cell is not None:
+        key = fields["key"]
+        for cell in [c for c in self.executions.values() if key in (c.key, c.part_of)]:
+            del self.executions[cell.key]
+            if run := self.runs.get(cell.run or ""):
+                run.keys.remove(cell.key)
+                run.recorded -= cell.recorded
+                self.changed.discard(cell.key)
+                self.forgotten[cell.key] = (run.id, cell.number)
             self._skip(cell.cell_id, digest_of((cell.source or "").encode("utf-8", "replace")))
 
     def _on_skip(self, fields: dict[str, Any], _time: str) -> None:
@@ -357,7 +368,7 @@ class Fold:
             known.ended = _zulu(header.get("date")) or known.ended
             if known.status == "running":
                 known.status = "ok"
-            self.changed.add(known.key)
+            self._change(known)
 
     def _count(self, key: str, stream: dict[str, Any]) -> None:
         place = (key, stream["name"])
@@ -373,8 +384,13 @@ class Fold:
     def _cell(self, key: str) -> FoldedExecution:
         if key not in self.executions:
             self.executions[key] = FoldedExecution(key)
-        self.changed.add(key)
+        self._change(self.executions[key])
         return self.executions[key]
+
+    def _change(self, cell: FoldedExecution) -> None:
+        self.changed.add(cell.key)
+        if (run := self.runs.get(cell.run or "")) and run.end is not None:
+            run.late = True
 
     def _record(self, cell: FoldedExecution) -> None:
         if not cell.recorded and (run := self.runs.get(cell.run or "")):
@@ -388,12 +404,32 @@ class Fold:
             old.keys.remove(cell.key)
             old.recorded -= cell.recorded
             self.touched.add(old.id)
+            self.moved.add((old.id, cell.number))
+            old.late = old.end is not None
         run = self.runs[run_id]
         run.count += 1
         run.recorded += cell.recorded
         cell.run, cell.number = run_id, run.count
         run.keys.append(cell.key)
-        self.changed.add(cell.key)
+        self._change(cell)
+
+    def _part(self, cell: FoldedExecution, run: FoldedRun) -> None:
+        """Leave what a cell was so far with its run, which has ended: it goes on in another.
+
+        A cell that holds a loop over runs is in each of them, with what it showed meanwhile; a run
+        that ended is not changed by those that follow.
+        """
+        cell.clear_waits = False
+        shown = self._outputs(cell)
+        status: Status = "ok" if cell.status == "running" else cell.status
+        part = replace(cell, key=f"{cell.key}\0{run.id}", part_of=cell.key, outputs=shown)
+        part.status, part.ended = status, run.ended
+        self.executions[part.key] = part
+        run.keys[run.keys.index(cell.key)] = part.key
+        for places in self._displays.values():
+            places[:] = [(part.key if key == cell.key else key, at) for key, at in places]
+        self._change(part)
+        cell.run, cell.number, cell.outputs = None, 0, []
 
     def _outputs(self, cell: FoldedExecution) -> list[Output]:
         """Give the outputs to change them, fetched back if they were put away."""
@@ -401,7 +437,7 @@ class Fold:
             if self._load is None:
                 raise ValueError("outputs were put away and nothing gives them back")
             cell.outputs, cell.stored = self._load(cell.stored), None
-        self.changed.add(cell.key)
+        self._change(cell)
         if cell.clear_waits:
             cell.clear_waits = False
             self._empty(cell)
@@ -455,6 +491,7 @@ class Fold:
     def _gap(self, reason: str) -> None:
         if run := self.runs.get(self._run or next(reversed(self.runs), "")):
             run.gaps.append(reason)
+            run.late = run.end is not None
 
     def put_away(self, key: str, place: str) -> None:
         """Let go of an execution's outputs: `load` gives them back for `place` from now on."""
@@ -481,7 +518,7 @@ class Fold:
         return Execution(
             run=cell.run or "",
             number=cell.number,
-            key=cell.key,
+            key=cell.part_of or cell.key,
             source=cell.source or "",
             started=cell.started,
             ended=cell.ended,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_codesave.blobs.batch import Batch
+from jupyter_codesave.catalog import runs
 from jupyter_codesave.errors import UnavailableError
 from jupyter_codesave.ingest import Ingest
 from jupyter_codesave.ingest.session import SessionIngest
@@ -183,6 +184,140 @@ def test_records_that_come_after_the_last_reading_are_not_sealed_unread(ingest: 
     assert taken.seal()
 
 
+# -- whoever takes it when ----------------------------------------------------------------------
+
+
+def sweep() -> list[Any]:
+    """Give a session whose third cell loops over runs while tasks of the others go on printing."""
+    begun = {**run("auto")[1], "name": "n"}
+    items = [live(), ("run", begun), *cell(1, "a"), *cell(2, "b")]
+    items += [execute_input("loop", 3, "c"), stream("before\n", key="c")]
+    for number in range(3):
+        name = f"r{number}"
+        items += [
+            ("run", {**begun, "run": name, "explicit": True, "adopts": "c"}),
+            stream(f"loss {number}\n", key="c"),
+            stream(f"task {number}\n", key="a"),
+        ]
+        if number == 0:
+            items.append(("run-end", {"run": "auto", "ended_by": "finish"}))
+        items += [("run-end", {"run": name, "ended_by": "finish"})]
+    return [*items, stream("after\n", key="c"), idle("c"), stream("last\n", key="a"), END]
+
+
+def whole(ingest: Ingest) -> dict[str, Any]:
+    """Give what there is to see of every run, and which run's code is the latest."""
+    store = ingest.store
+    found: dict[str, Any] = {
+        each.id: [
+            each.with_(artifact=None),
+            store.executions(each.id),
+            json.loads(ingest.session_notebook(each)),
+            json.loads(ingest.code(each.id).read(SESSION_NOTEBOOK)),
+            sorted(ingest.code(each.id).files),
+        ]
+        for each in store.runs().items
+    }
+    found["hits"] = [(hit.run, hit.execution) for hit in store.search("loop").items]
+    found["latest"] = {a.name: store.version(a.name, "latest").run for a in store.artifacts()}
+    return found
+
+
+def texts(ingest: Ingest, run_id: str) -> list[str]:
+    cells = json.loads(ingest.code(run_id).read(SESSION_NOTEBOOK))["cells"]
+    return ["".join(output["text"] for output in each["outputs"]) for each in cells]
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["one process", "a process each time"])
+def test_it_does_not_matter_when_a_journal_is_taken_in(tmp_path: Path, restarts: bool) -> None:
+    items = sweep()
+    given = resolve(environ={}, cwd=tmp_path, explicit={"version_interval": 10**9})
+    seen = []
+    cuts = [[], *([n] for n in range(1, len(items))), list(range(1, len(items)))]
+    for number, cut in enumerate(cuts):
+        with Store.open(tmp_path / str(number), given) as store:
+            ingest = Ingest(store)
+            for end in [*cut, len(items)]:
+                ingest = again(ingest) if restarts else ingest
+                ingest.step(write(journal(ingest), items[:end]))
+            seen.append(whole(ingest))
+            if cut == cuts[-1]:
+                store.rebuild()
+                assert whole(ingest) == seen[-1]
+                assert store.verify()["missing"] == []
+    assert texts(ingest, "auto") == ["1\ntask 0\ntask 1\ntask 2\nlast\n", "2\n"]
+    assert texts(ingest, "r0") == ["before\nloss 0\n"]
+    assert texts(ingest, "r1") == ["loss 1\n"]
+    assert texts(ingest, "r2") == ["loss 2\nafter\n"]
+    for each, cut in zip(seen, cuts, strict=True):
+        assert each == seen[0], cut
+
+
+def test_late_output_of_a_run_that_ended_is_one_more_version_and_only_once(
+    ingest: Ingest, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.ipynb"
+    file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    os.utime(file, (START_NS / 1e9, START_NS / 1e9))
+    first = ("run", {**run("run1")[1], "notebook": str(file)})
+    over = ("run-end", {"run": "run1", "ended_by": "finish"})
+    items = [live(), first, *cell(1, "a"), over]
+    ingest.step(write(journal(ingest), items))
+    file.write_bytes(b"not the run's any more")
+    for number in range(5):
+        items.append(stream(f"late {number}\n", key="a"))
+        assert ingest.step(write(journal(ingest), items)) == []
+    assert len(ingest.store.versions_of("run1")) == 1
+    (change,) = ingest.step(journal(ingest), commit=True)
+    assert (change.action, change.run.state) == ("updated", "finished")
+    for process in (ingest, again(ingest), again(ingest)):
+        assert process.step(journal(ingest), commit=True) == []
+    write(journal(ingest), [*items, END])
+    ingest.step(journal(ingest))
+    assert len(ingest.store.versions_of("run1")) == 2
+    assert texts(ingest, "run1") == ["1\n" + "".join(f"late {n}\n" for n in range(5))]
+    assert ingest.code("run1").read("a.ipynb").startswith(b'{"cells"')
+
+
+def test_late_output_that_only_the_tail_kept_is_in_the_run_that_ended(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = ("run-end", {"run": "run1", "ended_by": "finish"})
+    items = [*cell(1, "a"), over, run("run2"), *cell(2, "b")]
+    ingest.step(write(journal(ingest), [live(), run(), *items]))
+    entry = TailEntry("a", "stdout", 2, "last words")
+    monkeypatch.setattr("jupyter_codesave.ingest.session.read_tail", lambda _: [entry])
+    monkeypatch.setattr("jupyter_codesave.ingest.session.is_alive", lambda _: False)
+    ingest.step(journal(ingest))
+    assert texts(ingest, "run1") == ["1\nlast words"]
+    assert texts(ingest, "run2") == ["2\n"]
+
+
+def test_late_output_brings_nothing_back_that_was_dropped_for_space(ingest: Ingest) -> None:
+    over = ("run-end", {"run": "run1", "ended_by": "finish"})
+    items = [live(), run(), *cell(1, "a"), over]
+    ingest.step(write(journal(ingest), items))
+    with ingest.store.catalog.write() as tx:
+        runs.set_columns(tx, "run1", thinned="2025-11-20T15:00:00.000Z")
+    ingest.step(write(journal(ingest), [*items, stream("late", key="a"), END]))
+    assert texts(ingest, "run1") == ["1\n"]
+
+
+def test_late_output_brings_no_purged_run_back(ingest: Ingest) -> None:
+    over = ("run-end", {"run": "run1", "ended_by": "finish"})
+    items = [live(), run(), *cell(1, "a"), over]
+    path = write(journal(ingest), items)
+    ingest.step(path)
+    ingest.store.purge(runs=["run1"])
+    items.append(stream(CANARY.decode(), key="a"))
+    for process in (ingest, again(ingest)):
+        assert process.step(write(path, items), commit=True) == []
+    again(ingest).step(write(path, [*items, END]))
+    assert ingest.store.runs().items == ()
+    ingest.store.close()
+    assert holds_canary(ingest.store.folder) == []
+
+
 # -- while a run is running ---------------------------------------------------------------------
 
 
@@ -338,6 +473,7 @@ KEYS, RUNS = st.sampled_from("abc"), st.sampled_from(["r1", "r2", "r3"])
         st.one_of(
             st.tuples(st.just("run"), RUNS, st.none() | KEYS),
             st.tuples(st.just("execution"), KEYS, RUNS),
+            st.tuples(st.just("end"), RUNS),
             st.tuples(st.just("input"), KEYS),
             st.tuples(st.just("forget"), KEYS),
         ),
@@ -351,6 +487,8 @@ def test_the_count_of_a_runs_executions_is_the_number_that_are_listed(
     for kind, *values in steps:
         if kind == "run":
             items.append(("run", {**run(values[0])[1], "adopts": values[1]}))
+        elif kind == "end":
+            items.append(("run-end", {"run": values[0]}))
         elif kind == "execution":
             items.append(("execution", {"key": values[0], "run": values[1]}))
         elif kind == "input":

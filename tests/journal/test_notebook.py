@@ -131,6 +131,61 @@ def test_the_calling_cell_moves_to_the_run_that_init_begins(tmp_path: Path) -> N
     assert [cell.source for cell in fold.listed("run2")] == ["init()"]
 
 
+def loop(*numbers: int) -> list[Any]:
+    """Give what a cell records that begins and finishes a run for each number."""
+    items: list[Any] = [execute_input("for …: init()", key="a")]
+    for number in numbers:
+        name = f"r{number}"
+        items += [
+            ("run", {"run": name, "explicit": True, "adopts": "a"}),
+            stream(f"loss {number}\n", key="a"),
+            display(f"plot {number}", f"d{number}", key="a"),
+            ("run-end", {"run": name, "ended_by": "finish"}),
+        ]
+    return items
+
+
+def shown(fold: Fold, name: str) -> list[str]:
+    (cell,) = fold.notebook(name)["cells"]
+    return [output.get("text") or output["data"]["text/plain"] for output in cell["outputs"]]
+
+
+def test_a_cell_that_loops_over_runs_is_in_each_with_what_it_showed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    update = {"data": {"text/plain": "new"}, "metadata": {}, "transient": {"display_id": "d0"}}
+    fold = folded(
+        tmp_path,
+        *loop(0, 1, 2),
+        message("update_display_data", update, "a"),
+        stream("after\n", key="a"),
+        idle("a"),
+    )
+    assert fold.runs["run1"].dropped
+    assert shown(fold, "r0") == ["loss 0\n", "new"]
+    assert shown(fold, "r1") == ["loss 1\n", "plot 1"]
+    assert shown(fold, "r2") == ["loss 2\n", "plot 2", "after\n"]
+    found = [execution for name in ("r0", "r1", "r2") for execution in fold.listed(name)]
+    assert [fold.execution(each.key).key for each in found] == ["a", "a", "a"]
+    assert [each.status for each in found] == ["ok", "ok", "ok"]
+    assert all(each.ended for each in found)
+
+
+def test_a_cell_that_is_forgotten_is_in_none_of_its_runs(tmp_path: Path) -> None:
+    fold = folded(tmp_path, *loop(0, 1), ("forget", {"key": "a"}))
+    assert [fold.listed(name) for name in fold.runs] == [[], [], []]
+    assert fold.executions == {}
+    assert set(fold.forgotten.values()) == {("r0", 1), ("r1", 1)}
+
+
+def test_a_run_that_saved_files_is_kept_when_its_only_cell_moves(tmp_path: Path) -> None:
+    adopts = ("run", {"run": "run2", "explicit": True, "adopts": "a"})
+    watch = ("watch", {"run": "run1", "path": "a.txt"})
+    fold = folded(tmp_path, execute_input("save(); init()", key="a"), watch, adopts)
+    assert not fold.runs["run1"].dropped
+    assert [cell.key for cell in fold.listed("run2")] == ["a"]
+
+
 def test_prints_that_only_the_tail_ring_kept_are_added_once(tmp_path: Path) -> None:
     fold = folded(tmp_path, execute_input("…", key="a"), stream("abc", key="a"))
     entries = [TailEntry("a", "stdout", 0, "abc"), TailEntry("a", "stdout", 3, "def")]
