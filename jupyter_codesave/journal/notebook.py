@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timezone
-from typing import Any
+from typing import Any, get_args
 
 from ..model.digest import digest_of
 from ..model.execution import Execution, Status
@@ -27,7 +27,8 @@ from .widgets import VIEW, Widgets
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,56}")
 _DELIMITER = b"<IDS|MSG>"
-ODD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what odd records do
+# What odd records do.
+ODD = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 _PYTHON = {
     "name": "python",
     "file_extension": ".py",
@@ -110,6 +111,7 @@ class Fold:
         self._run: str | None = None
         self._displays: dict[str, list[tuple[str, int]]] = {}
         self._widgets = Widgets()
+        self._output_widgets: set[str] = set()
         self._skipped: set[str] = set()
         self._characters: dict[tuple[str, str], int] = {}  # recorded, by execution and stream
         self._seen: set[str] = set()
@@ -191,23 +193,24 @@ class Fold:
 
     def _on_execution(self, fields: dict[str, Any], time: str) -> None:
         cell = self._cell(fields["key"])
-        cell.cell_id = fields.get("cell_id") or cell.cell_id
-        cell.store_history = fields.get("store_history", True)
+        cell.cell_id = _name(fields.get("cell_id")) or cell.cell_id
+        cell.store_history = bool(fields.get("store_history", True))
         if "source" in fields:
-            cell.source = str(fields["source"])
-            cell.count = fields.get("execution_count")
+            cell.source = _text(fields["source"])
+            cell.count = _number(fields.get("execution_count"))
             self._record(cell)
         cell.started = cell.started or time
         if fields.get("run") in self.runs:
             self._place(cell, fields["run"])
-        if (run := self.runs.get(cell.run or "")) and fields.get("notebook"):
+        if (run := self.runs.get(cell.run or "")) and (notebook := _name(fields.get("notebook"))):
             if "notebook" not in run.fields:
                 self.touched.add(run.id)
-            run.fields.setdefault("notebook", fields["notebook"])
+            run.fields.setdefault("notebook", notebook)
 
     def _on_execution_end(self, fields: dict[str, Any], time: str) -> None:
         if cell := self.executions.get(fields["key"]):
-            cell.status = fields.get("status") or cell.status
+            if (status := fields.get("status")) in get_args(Status):
+                cell.status = status
             cell.ended = time
             self._change(cell)
 
@@ -215,14 +218,14 @@ class Fold:
         cell = self.executions.get(fields["key"])
         if cell is None or not cell.recorded:
             return
-        output = dict(fields["output"])
-        display = fields.get("display_id")
+        output = self._shaped(fields["output"].get("output_type"), fields["output"])
+        display = _name(fields.get("display_id"))
         if output.get("output_type") == "stream":
             self._count(cell.key, output)
             self._stream(cell, output["name"], output["text"])
         elif output.get("output_type") == "update_display_data":
             self._update_display(display, output)
-        else:
+        elif output.get("output_type") in _SHAPES:
             self._append(cell, output, display)
 
     def _on_clear_output(self, fields: dict[str, Any], _time: str) -> None:
@@ -312,21 +315,23 @@ class Fold:
         self._seen.add(msg_id)
         kind, key = header.get("msg_type"), parent.get("msg_id")
         if kind in ("comm_open", "comm_msg", "comm_close"):
-            self._widgets.comm(kind, content, frames[start + 5 :], str(key))
+            self._widgets.comm(kind, self._said(content), frames[start + 5 :], str(key))
             return
         if not key or key in self._skipped:
             return
+        content = self._shaped(kind, content)
+        display = _name(_mapping(content.get("transient")).get("display_id"))
         if kind == "execute_input":
             cell = self._cell(key)
-            cell.source = str(content.get("code", ""))
-            cell.count = content.get("execution_count")
+            cell.source = content["code"]
+            cell.count = content["execution_count"]
             cell.started = _zulu(header.get("date")) or cell.started
             self._record(cell)
             if cell.run is None and self._run is not None:
                 self._place(cell, self._run)
             return
         if kind == "update_display_data":  # whoever sends it: a widget's callback, too
-            self._update_display((content.get("transient") or {}).get("display_id"), content)
+            self._update_display(display, content)
             return
         known = self.executions.get(key)
         if known is None or not known.recorded:
@@ -341,22 +346,14 @@ class Fold:
             output: Output = {
                 "output_type": kind,
                 "data": content["data"],
-                "metadata": content.get("metadata", {}),
+                "metadata": content["metadata"],
             }
             if kind == "execute_result":
-                output["execution_count"] = content.get("execution_count")
-            self._append(known, output, (content.get("transient") or {}).get("display_id"))
+                output["execution_count"] = content["execution_count"]
+            self._append(known, output, display)
         elif kind == "error":
-            self._append(
-                known,
-                {
-                    "output_type": "error",
-                    "ename": content.get("ename", ""),
-                    "evalue": content.get("evalue", ""),
-                    "traceback": content.get("traceback", []),
-                },
-                None,
-            )
+            error = {name: content[name] for name in ("ename", "evalue", "traceback")}
+            self._append(known, {"output_type": "error", **error}, None)
             known.status = "error"
         elif kind == "clear_output":
             self._clear(known, bool(content.get("wait")))
@@ -370,6 +367,46 @@ class Fold:
                 known.status = "ok"
             self._change(known)
 
+    def _shaped(self, kind: Any, content: dict[str, Any]) -> dict[str, Any]:
+        """Give what a message or an output says, each field in the form it has to have.
+
+        Nothing that is stored is trusted. Text in another form is spelled out, any other value
+        left out, and a gap tells of it; ValueError for what shows nothing without that value.
+        """
+        shaped = dict(content)
+        for name, shape in _SHAPES.get(kind, {}).items():
+            value = content.get(name)
+            if value is None and name == "transient":
+                continue
+            shaped[name] = shape(value)
+            if value and not shaped[name]:
+                self._gap(f"the {name} of a message {kind} had to be left out: it is odd")
+        return shaped
+
+    def _said(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Give a comm message; the state of an output widget in the form it has to have."""
+        data = content.get("data")
+        state = data.get("state") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(state, dict):
+            return content
+        comm, state = str(content.get("comm_id")), dict(state)
+        if state.get("_model_name") == "OutputModel":
+            self._output_widgets.add(comm)
+        if comm not in self._output_widgets:
+            return content
+        if "msg_id" in state:
+            state["msg_id"] = _text(state["msg_id"])
+        if "outputs" in state:
+            state["outputs"] = [*self._caught(state["outputs"])]
+        return {**content, "data": {**data, "state": state}}
+
+    def _caught(self, outputs: Any) -> Iterator[Output]:
+        for output in outputs if isinstance(outputs, list) else [outputs]:
+            try:
+                yield self._shaped(output.get("output_type"), output)
+            except ODD as error:
+                self._gap(f"an output in a widget could not be understood: {error}")
+
     def _count(self, key: str, stream: dict[str, Any]) -> None:
         place = (key, stream["name"])
         self._characters[place] = self._characters.get(place, 0) + len(stream["text"])
@@ -382,6 +419,8 @@ class Fold:
     # -- executions -----------------------------------------------------------------------------
 
     def _cell(self, key: str) -> FoldedExecution:
+        if not isinstance(key, str):
+            raise ValueError("the key of an execution is no text")
         if key not in self.executions:
             self.executions[key] = FoldedExecution(key)
         self._change(self.executions[key])
@@ -471,7 +510,7 @@ class Fold:
             output = self._outputs(cell)[index]
             cell.clear_waits = waits
             output["data"] = content["data"]
-            output["metadata"] = content.get("metadata", {})
+            output["metadata"] = content["metadata"]
 
     def _clear(self, cell: FoldedExecution, wait: bool) -> None:
         if wait:
@@ -626,7 +665,8 @@ def _views(outputs: list[Output]) -> set[str]:
     return {
         view["model_id"]
         for output in outputs
-        if isinstance(view := (output.get("data") or {}).get(VIEW), dict) and "model_id" in view
+        if isinstance(view := (output.get("data") or {}).get(VIEW), dict)
+        and isinstance(view.get("model_id"), str)
     }
 
 
@@ -643,8 +683,67 @@ def _zulu(date: Any) -> str | None:
         return None
     try:
         moment = parsed(date)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return spelled(moment)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return spelled(moment)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "".join(value)
+    return "" if value is None else json.dumps(value)
+
+
+def _texts(value: Any) -> list[str]:
+    parts = value if isinstance(value, list) else [] if value is None else [value]
+    return [_text(part) for part in parts]
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _stream_name(value: Any) -> str:
+    return _name(value) or "stdout"
+
+
+def _number(value: Any) -> int | None:
+    is_one = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
+    return value if is_one else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _bundle(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("what it shows is no mapping of types to data")
+    return {
+        mimetype: data if isinstance(data, str) or mimetype.endswith("json") else _text(data)
+        for mimetype, data in value.items()
+    }
+
+
+def _transient(value: Any) -> dict[str, Any]:
+    value = _mapping(value)
+    return value if isinstance(value.get("display_id", ""), (str, type(None))) else {}
+
+
+_SHOWN: dict[str, Callable[[Any], Any]] = {
+    "data": _bundle,
+    "metadata": _mapping,
+    "transient": _transient,
+}
+_SHAPES: dict[Any, dict[str, Callable[[Any], Any]]] = {
+    "execute_input": {"code": _text, "execution_count": _number},
+    "stream": {"name": _stream_name, "text": _text},
+    "display_data": _SHOWN,
+    "update_display_data": _SHOWN,
+    "execute_result": {**_SHOWN, "execution_count": _number},
+    "error": {"ename": _text, "evalue": _text, "traceback": _texts},
+}

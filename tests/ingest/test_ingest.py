@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from jupyter_codesave.errors import UnavailableError
@@ -282,3 +284,110 @@ def test_no_odd_value_in_a_journal_keeps_other_journals_out(ingest: Ingest, odd:
     ingest.all(on_error=lambda path, error: complaints.append(path.stem))
     assert ingest.store.run("good1").state == "finished"
     assert all(name.startswith("odd") for name in complaints)
+
+
+VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "w"}, "text/plain": "x"}
+SHOWN = {"data": VIEW, "metadata": {}, "transient": {"display_id": "d"}}
+CAUGHT = {"output_type": "stream", "name": "stdout", "text": "caught"}
+STATE = {"_model_name": "OutputModel", "msg_id": "o", "outputs": [CAUGHT], "value": 1}
+COMM = {"comm_id": "w", "target_name": "jupyter.widget"}
+CONTENTS: list[tuple[str, dict[str, Any]]] = [
+    ("execute_input", {"code": "x", "execution_count": 2}),
+    ("comm_open", {**COMM, "data": {"state": STATE, "buffer_paths": [["value"]]}}),
+    ("stream", {"name": "stdout", "text": "odd?"}),
+    ("display_data", SHOWN),
+    ("update_display_data", {**SHOWN, "transient": {"display_id": "first"}}),
+    ("execute_result", {**SHOWN, "execution_count": 2}),
+    ("comm_msg", {"comm_id": "w", "data": {"method": "update", "state": STATE}}),
+    ("error", {"ename": "E", "evalue": "v", "traceback": ["t"]}),
+    ("clear_output", {"wait": True}),
+    ("comm_close", {"comm_id": "w", "data": {}}),
+    ("status", {"execution_state": "idle"}),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give the path of every value within a JSON value, its own first."""
+    yield path
+    parts: Any = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    for name, part in parts:
+        yield from places(part, (*path, name))
+
+
+def replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
+    """Give a JSON value with what lies at a path replaced."""
+    if not path:
+        return odd
+    other = value.copy()
+    other[path[0]] = replaced(value[path[0]], path[1:], odd)
+    return other
+
+
+ODD_VALUES = [None, [], {}, "x", ["x"], 10**30, -1, True, 1.5, {"a": {"b": [{}]}}, [{}], [[]]]
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+@pytest.mark.parametrize("catches", [False, True], ids=["cell", "widget"])
+def test_an_odd_message_costs_at_most_itself(ingest: Ingest, odd: Any, catches: bool) -> None:
+    ordinary = dict(CONTENTS)
+    items: list[Any] = [session(), run(), execute_input("first", 1, "a")]
+    first = {**SHOWN, "transient": {"display_id": "first"}}
+    items += [stream("first", key="a"), message("display_data", first, "a"), idle("a")]
+    number = 0
+    for kind, content in CONTENTS:
+        for path in places(content):
+            number += 1
+            key = f"odd{number}"
+            items.append(execute_input("whole", 1, key))
+            if catches:
+                entered = replaced(ordinary["comm_msg"], ("data", "state", "msg_id"), key)
+                items.append(message("comm_open", ordinary["comm_open"], key))
+                items.append(message("comm_msg", entered, key))
+            altered = message(kind, content, key, [b"buffer"])
+            altered[6] = json.dumps(replaced(content, path, odd)).encode()
+            items += [altered, stream("behind", key=key), idle(key)]
+    for part in (3, 4):
+        for name in json.loads(stream("x")[part]):
+            altered = stream("x", key="b")
+            altered[part] = json.dumps({**json.loads(altered[part]), name: odd}).encode()
+            items.append(altered)
+    items += [execute_input("last", 3, "z"), stream("last", key="z"), idle("z"), END]
+    ingest.step(write(journal(ingest), items))
+    found = ingest.store.run("run1")
+    assert found.executions == number + 2
+    data = ingest.session_notebook(found)
+    nbformat.validate(nbformat.reads(data.decode(), as_version=4))
+    cells = json.loads(data)["cells"]
+    assert len(cells) == number + 2
+    assert cells[0]["outputs"][0]["text"] == "first"
+    assert cells[-1]["outputs"][0]["text"] == "last"
+    for each in cells[1:-1]:
+        assert catches or each["outputs"][-1]["text"].endswith("behind")
+    ingest.store.rebuild()
+    assert len(ingest.store.executions("run1")) == number + 2
+
+
+def test_what_of_an_odd_message_is_left_out_is_told(ingest: Ingest) -> None:
+    items = [
+        session(),
+        run(),
+        execute_input("x", 1, "a"),
+        message("display_data", SHOWN, "a"),
+        message("stream", {"name": "stdout", "text": {"a": 1}}, "a"),
+        message("update_display_data", {**SHOWN, "data": ["y"]}, "a"),
+        message("execute_result", {**SHOWN, "execution_count": {}, "metadata": ["y"]}, "a"),
+        END,
+    ]
+    ingest.step(write(journal(ingest), items))
+    notebook = json.loads(ingest.session_notebook(ingest.store.run("run1")))
+    display, text, result = notebook["cells"][0]["outputs"]
+    assert display["data"] == result["data"] == VIEW
+    assert text["text"] == '{"a": 1}'
+    assert (result["metadata"], result["execution_count"]) == ({}, None)
+    gaps = notebook["metadata"]["codesave"]["gaps"]
+    assert ["no mapping" in gaps[0], "the metadata of a message" in gaps[1]] == [True, True]
+    assert len(gaps) == 2
