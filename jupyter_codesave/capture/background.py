@@ -31,18 +31,23 @@ class Background:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="codesave", daemon=True)
                 try:
+                    # Before it starts: a signal handler in between must not start another.
+                    self._thread = thread
                     thread.start()
-                except RuntimeError as error:  # there are too many: it waits for `drain`
-                    self._on_fault(error)
+                except BaseException as error:
+                    self._thread = None
+                    if not isinstance(error, RuntimeError):
+                        raise  # an interrupt: if the thread runs, it sees that it must not
+                    self._on_fault(error)  # there are too many: the work waits for `drain`
                     return
-                self._thread = thread
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is left to do; False when that takes longer than `timeout` s."""
         if os.getpid() != self._pid:
             return True
-        if self._thread is None:
+        thread = self._thread
+        if thread is None:
             while self._work:
                 self._do_next()
             return True
@@ -53,7 +58,7 @@ class Background:
             try:
                 while self._work or self._busy:
                     left = deadline - time.monotonic()
-                    if left <= 0 or not self._thread.is_alive():
+                    if left <= 0 or not thread.is_alive():
                         return False
                     self._changed.wait(left)
             finally:
@@ -61,6 +66,9 @@ class Background:
         return True
 
     def _run(self) -> None:
+        with self._changed:
+            if self._thread is not threading.current_thread():
+                return
         while True:
             with self._changed:
                 while not self._work:

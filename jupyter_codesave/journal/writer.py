@@ -194,9 +194,9 @@ class Writer:
             [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
             for payload in payloads
         ]
-        self._queue.append((kept, size))
         self._queued += size
         self._taken += 1
+        self._queue.append((kept, size))  # at last: an interrupt comes after a call
         self._drain()
 
     def _drain(self) -> None:
@@ -212,23 +212,40 @@ class Writer:
 
     def _wake(self, name: str, work: Callable[[], None]) -> bool:
         if name not in self._threads:
-            thread = threading.Thread(target=work, name=f"codesave-journal-{name}", daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(name, work), name=f"codesave-journal-{name}", daemon=True
+            )
             try:
+                # Before it starts: a signal handler that comes in between must not start another.
+                self._threads[name] = thread
                 thread.start()
-            except RuntimeError:  # there are too many, or the interpreter ends
-                return False
-            self._threads[name] = thread
+            except BaseException as error:
+                self._threads.pop(name, None)
+                if isinstance(error, RuntimeError):  # there are too many, or the interpreter ends
+                    return False
+                raise  # an interrupt: if the thread runs all the same, it sees that it must not
         self._changed.notify_all()
         return True
 
+    def _serve(self, name: str, work: Callable[[], None]) -> None:
+        with self._lock:  # not before the thread that starts this one has done so
+            if self._threads.get(name) is not threading.current_thread():
+                return
+        work()
+
     def _mark_dirty(self) -> None:
-        self._dirty = self._wake("sync", self._keep_synced)
+        woken = False
+        try:
+            woken = self._wake("sync", self._keep_synced)
+        finally:
+            self._dirty = woken
 
     def settle(self) -> None:
         """Return when all that was appended before is in the file, or when the disk hangs."""
         if not self._queue or self._handle < 0:
             return
         with self._changed:
+            self._drain()
             taken = self._taken
             self._changed.wait_for(
                 lambda: self._done >= taken or self._handle < 0, 0 if self._hangs else _PATIENCE

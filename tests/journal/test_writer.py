@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -139,6 +141,90 @@ def test_interrupts_at_any_moment_leave_whole_records(journal: Writer) -> None:
     found = [decode_event(item)["number"] for item in read(journal.path)]
     assert found == sorted(set(found))
     assert written < len(found)
+
+
+class _Moment:
+    """Raises a signal at the n-th moment of `work` at which CPython takes one.
+
+    That is when a function of Python's begins, or when one of C's returned.
+    """
+
+    def __init__(self, work: Callable[[], None], number: int) -> None:
+        self.came, self.interrupted = False, False
+        self._left = number
+        sys.setprofile(self._look)
+        try:
+            work()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, _: Any) -> None:
+        place: FrameType | None = frame
+        while place is not None and place.f_code.co_filename != writer.__file__:
+            place = place.f_back
+        if place is None or event not in ("call", "c_return"):
+            return
+        self._left -= 1
+        if self._left == 0:
+            self.came = True
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.fixture(params=["displays", "interrupts", "both"])
+def handler(request: pytest.FixtureRequest) -> Any:
+    """A signal handler that writes to `handle.journal`, or raises KeyboardInterrupt, or both."""
+
+    def handle(*_: Any) -> None:
+        if request.param != "interrupts":
+            handle.journal.event("handler")
+        if request.param != "displays":
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield handle
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_while_the_threads_are_started_leaves_one_of_each_and_loses_nothing(
+    tmp_path: Path, handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    working: list[Writer] = []
+    work = Writer._write_queued
+    monkeypatch.setattr(Writer, "_write_queued", lambda self: (working.append(self), work(self)))
+
+    def bring() -> None:
+        journal.message([b"x" * LARGE])
+        journal.event("small")
+
+    number, came = 0, True
+    while came:
+        number += 1
+        working.clear()
+        handler.journal = journal = Writer(tmp_path / f"{number}.journal")
+        assert journal.open()
+        moment = _Moment(bring, number)
+        came = moment.came
+        for _ in range(5):
+            journal.message([b"y" * (LARGE + 1)])
+            journal.event("after")
+        journal.sync()
+        assert not journal._queue
+        assert working == [journal]
+        found = names(journal.path)
+        journal.close()
+        assert found[-10:] == [LARGE + 1, "after"] * 5
+        assert found.count(LARGE) == found.count("small") == 1 or moment.interrupted
+        assert found.count(LARGE) <= 1
+        assert found.count("small") <= 1
+        if came and "handler" in found:
+            assert found.count("handler") == 1
+    assert number > 20
+    assert not failed
 
 
 def test_a_signal_handler_may_write_too(journal: Writer) -> None:
