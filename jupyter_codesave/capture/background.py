@@ -19,14 +19,17 @@ class Background:
         self._work: dict[str, Callable[[], None]] = {}
         self._busy = False
         self._hurry = False
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        # `with self._changed` is never written: its __enter__ is Python's, and an interrupt in it
+        # would leave the lock taken for ever.
+        self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
 
     def submit(self, name: str, work: Callable[[], None]) -> None:
         """Have `work` done soon."""
         if name in self._work or os.getpid() != self._pid:
             return
-        with self._changed:
+        with self._lock:
             self._work[name] = work
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="codesave", daemon=True)
@@ -52,7 +55,7 @@ class Background:
                 self._do_next()
             return True
         deadline = time.monotonic() + timeout
-        with self._changed:
+        with self._lock:
             self._hurry = True
             self._changed.notify_all()
             try:
@@ -61,16 +64,20 @@ class Background:
                     if left <= 0 or not thread.is_alive():
                         return False
                     self._changed.wait(left)
+            except BaseException:  # an interrupt may come when `wait` has let go of the lock
+                if not self._lock._is_owned():  # type: ignore[attr-defined]
+                    self._lock.acquire()
+                raise
             finally:
                 self._hurry = False
         return True
 
     def _run(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._thread is not threading.current_thread():
                 return
         while True:
-            with self._changed:
+            with self._lock:
                 while not self._work:
                     self._changed.wait()
                 began = time.monotonic()
@@ -78,7 +85,7 @@ class Background:
                     self._changed.wait(left)
                 self._busy = True
             self._do_next()
-            with self._changed:
+            with self._lock:
                 self._busy = False
                 self._changed.notify_all()
 

@@ -65,6 +65,8 @@ class Writer:
         self._queued = 0
         self._taken = self._done = 0  # how many were ever queued, and of them written
         self._lock = threading.RLock()
+        # `with self._changed` is never written: its __enter__ is Python's, and an interrupt in it
+        # would leave the lock taken for ever.
         self._changed = threading.Condition(self._lock)
         self._threads: dict[str, threading.Thread] = {}
 
@@ -135,7 +137,7 @@ class Writer:
             return
         with suppress(Exception):
             self.sync(timeout)
-        with self._changed:
+        with self._lock:
             self._closing = True
             self._changed.notify_all()
             handle, self._handle = self._handle, -1
@@ -189,7 +191,7 @@ class Writer:
                 self._lost += len(payloads)
                 self.failure = f"{self.path.parent} does not answer: recording waits for it"
                 return
-            self._changed.wait(left)
+            self._wait(left)
         kept = [
             [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
             for payload in payloads
@@ -244,31 +246,42 @@ class Writer:
         """Return when all that was appended before is in the file, or when the disk hangs."""
         if not self._queue or self._handle < 0:
             return
-        with self._changed:
+        with self._lock:
             self._drain()
             taken = self._taken
-            self._changed.wait_for(
-                lambda: self._done >= taken or self._handle < 0, 0 if self._hangs else _PATIENCE
-            )
+            deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
+            while self._done < taken and self._handle >= 0:
+                if (left := deadline - time.monotonic()) <= 0:
+                    return
+                self._wait(left)
 
     def sync(self, timeout: float = 30.0) -> None:
         """Return when all that was appended is on the disk, or after `timeout` seconds."""
         if self._handle < 0:
             return
         deadline = time.monotonic() + timeout
-        with self._changed:
+        with self._lock:
             if self._queue:
                 self._drain()
             while self._queue and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+                self._wait(left)
             self._dirty = False
         self._flush()
+
+    def _wait(self, timeout: float) -> None:
+        """Wait for a change, at most so many seconds, with the lock held before and after."""
+        try:
+            self._changed.wait(timeout)
+        except BaseException:  # an interrupt may come when it has let go and is yet to wait
+            if not self._lock._is_owned():  # type: ignore[attr-defined]
+                self._lock.acquire()
+            raise
 
     # -- its threads ----------------------------------------------------------------------------
 
     def _write_queued(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
@@ -278,7 +291,7 @@ class Writer:
         payloads, size = self._queue[0]
         # Nobody else writes while something is queued, so this needs no lock.
         self._write(payloads, size)
-        with self._changed:
+        with self._lock:
             self._queue.popleft()
             self._queued -= size
             self._done += 1
@@ -289,7 +302,7 @@ class Writer:
 
     def _keep_synced(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._changed.wait_for(lambda: self._dirty or self._closing)
                 if self._closing or self._changed.wait_for(lambda: self._closing, _SYNC_EVERY):
                     return

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -143,15 +144,17 @@ def test_interrupts_at_any_moment_leave_whole_records(journal: Writer) -> None:
     assert written < len(found)
 
 
-class _Moment:
-    """Raises a signal at the n-th moment of `work` at which CPython takes one.
+class Moment:
+    """Raises SIGALRM at the n-th moment within `file` at which CPython takes a signal.
 
     That is when a function of Python's begins, or when one of C's returned.
     """
 
-    def __init__(self, work: Callable[[], None], number: int) -> None:
+    def __init__(
+        self, work: Callable[[], object], number: int, file: str = writer.__file__
+    ) -> None:
         self.came, self.interrupted = False, False
-        self._left = number
+        self._left, self._file = number, file
         sys.setprofile(self._look)
         try:
             work()
@@ -162,7 +165,7 @@ class _Moment:
 
     def _look(self, frame: FrameType, event: str, _: Any) -> None:
         place: FrameType | None = frame
-        while place is not None and place.f_code.co_filename != writer.__file__:
+        while place is not None and place.f_code.co_filename != self._file:
             place = place.f_back
         if place is None or event not in ("call", "c_return"):
             return
@@ -207,7 +210,7 @@ def test_a_signal_while_the_threads_are_started_leaves_one_of_each_and_loses_not
         working.clear()
         handler.journal = journal = Writer(tmp_path / f"{number}.journal")
         assert journal.open()
-        moment = _Moment(bring, number)
+        moment = Moment(bring, number)
         came = moment.came
         for _ in range(5):
             journal.message([b"y" * (LARGE + 1)])
@@ -225,6 +228,31 @@ def test_a_signal_while_the_threads_are_started_leaves_one_of_each_and_loses_not
             assert found.count("handler") == 1
     assert number > 20
     assert not failed
+
+
+@pytest.mark.parametrize("handler", ["interrupts"], indirect=True)
+@pytest.mark.parametrize("work", [Writer.settle, Writer.sync, Writer.close])
+def test_after_an_interrupt_at_any_moment_other_threads_go_on_to_write(
+    tmp_path: Path, handler: Any, work: Callable[[Writer], None]
+) -> None:
+    def go_on(journal: Writer) -> None:
+        journal.event("after")
+        journal.sync()
+
+    number, came = 0, True
+    while came:
+        number += 1
+        journal = Writer(tmp_path / f"{number}.journal")
+        assert journal.open()
+        journal.message([b"x" * LARGE])
+        came = Moment(partial(work, journal), number).came
+        other = threading.Thread(target=go_on, args=(journal,), daemon=True)
+        other.start()
+        other.join(60)
+        assert not other.is_alive()
+        assert names(journal.path) == [LARGE] + ["after"] * journal.is_open
+        journal.close()
+    assert number > 3
 
 
 def test_a_signal_handler_may_write_too(journal: Writer) -> None:
