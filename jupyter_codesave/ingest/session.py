@@ -109,8 +109,9 @@ class SessionIngest:
         waits = fold.changed or fold.touched or fold.forgotten
         if fold.offset == before and not waits and not self.over and not commit:
             return []
-        for run_id, number in fold.forgotten.values():
-            self.store.forget(run_id, [number])
+        for run_id, number, source in fold.forgotten.values():
+            # Its source may never have come into the store, but for a copy of the notebook file.
+            self.store.forget(run_id, [number], [source])
             fold.touched.add(run_id)
         fold.forgotten.clear()
         self._leave_moved()

@@ -115,7 +115,7 @@ class Fold:
         self._skipped: set[str] = set()
         self._characters: dict[tuple[str, str], int] = {}  # recorded, by execution and stream
         self._seen: set[str] = set()
-        self.forgotten: dict[str, tuple[str, int]] = {}  # key → run and number
+        self.forgotten: dict[str, tuple[str, int, str]] = {}  # key → run, number and source
         self.moved: set[tuple[str, int]] = set()  # run and number that an execution had before
         self.skipped_ids: set[str] = set()  # notebook cells that must not be kept
         self.skipped_sources: set[str] = set()  # digests of such sources
@@ -209,8 +209,8 @@ class Fold:
 
     def _on_execution_end(self, fields: dict[str, Any], time: str) -> None:
         if cell := self.executions.get(fields["key"]):
-            if (status := fields.get("status")) in get_args(Status):
-                cell.status = status
+            if fields.get("status") in get_args(Status):
+                cell.status = fields["status"]
             cell.ended = time
             self._change(cell)
 
@@ -277,7 +277,7 @@ class Fold:
                 run.keys.remove(cell.key)
                 run.recorded -= cell.recorded
                 self.changed.discard(cell.key)
-                self.forgotten[cell.key] = (run.id, cell.number)
+                self.forgotten[cell.key] = (run.id, cell.number, cell.source or "")
             self._skip(cell.cell_id, digest_of((cell.source or "").encode("utf-8", "replace")))
 
     def _on_skip(self, fields: dict[str, Any], _time: str) -> None:

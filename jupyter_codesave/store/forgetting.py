@@ -24,13 +24,14 @@ Work = Callable[[Transaction], None]
 Change = Callable[[str, dict[str, Any]], bool]  # path and notebook → whether it was changed
 
 
-def forget(store: Store, run_id: str, numbers: Sequence[int]) -> None:
+def forget(store: Store, run_id: str, numbers: Sequence[int], known: Sequence[str] = ()) -> None:
     """Remove executions of a run: rows, search, and their cells in every version of the run.
 
-    In the notebook's own file the cells with the same source are blanked.
+    In the notebook's own file the cells with the same source are blanked, and with a `known` one.
     """
     gone = set(numbers)
     sources = {each.source for each in store.executions(run_id) if each.number in gone}
+    sources.update(known)
 
     def without(path: str, notebook: dict[str, Any]) -> bool:
         before = len(notebook["cells"])

@@ -179,11 +179,14 @@ class Store:
             aliases=aliases,
         )
 
-    def forget(self, run_id: str, numbers: Sequence[int]) -> None:
-        """Remove executions of a run: their rows, and their cells in the run's versions."""
+    def forget(self, run_id: str, numbers: Sequence[int], known: Sequence[str] = ()) -> None:
+        """Remove executions of a run: their rows, and their cells in the run's versions.
+
+        `known` are sources of theirs that may be in copies of the notebook file only.
+        """
         from .forgetting import forget
 
-        forget(self, run_id, numbers)
+        forget(self, run_id, numbers, known)
 
     def seal(self, session: str, journal_path: Path) -> str:
         """Keep a finished journal as a blob, cut and compressed, and give its digest.

@@ -234,6 +234,25 @@ def test_what_a_forgotten_cell_printed_is_nowhere_while_its_kernel_lives(home: H
     assert [text_of(o) for o in outputs(the_journal(home.data))][::2] == ["kept\n", "later\n"]
 
 
+def test_a_cell_that_is_forgotten_before_it_was_ingested_leaves_no_copy_behind(home: Home) -> None:
+    secret = f"print('{CANARY}')"
+    cell = {"cell_type": "code", "source": secret, "metadata": {}, "outputs": []}
+    (home.work / "held.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}}))
+    (home.work / "own.py").write_text("x = 1\n")
+    kernel = home.kernel("held.ipynb")
+    kernel.run("%codesave log_code .")
+    home.json("runs")  # its first version is made, with a copy of the notebook file
+    kernel.run(secret)
+    kernel.run("%codesave forget")
+    kernel.stop()
+    (artifact,) = home.json("artifacts", "--json")
+    assert len(artifact["versions"]) == 2
+    for version in artifact["versions"]:
+        copy = home.command("cat", f"{artifact['name']}:{version['version']}", "held.ipynb")
+        assert '"cells"' in copy.stdout
+        assert CANARY not in copy.stdout
+
+
 def test_a_forgotten_cell_leaves_no_widget_behind(home: Home) -> None:
     kernel = home.kernel()
     kernel.run("import ipywidgets as w; from IPython.display import display")
