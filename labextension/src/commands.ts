@@ -33,6 +33,7 @@ export namespace CommandIDs {
   export const compareLastVersion = 'codesave:compare-last-version';
   /** The open notebook against what a person picks. */
   export const compareNotebook = 'codesave:compare-notebook';
+  /** `{clicked}`: the cell under the context menu; without it the active cell. */
   export const skipCell = 'codesave:skip-cell';
   /** Puts recorded outputs that the open notebook lacks into its cells, after a preview. */
   export const restoreOutputs = 'codesave:restore-outputs';

@@ -196,6 +196,57 @@ def test_a_cell_is_not_recorded_when_a_person_says_so(lab: Lab, page: Any) -> No
     assert page.problems == []
 
 
+@pytest.mark.parametrize("app", APPS)
+def test_the_clicked_cell_is_not_recorded_whichever_is_active(
+    servers: dict[str, Lab], page: Any, app: str
+) -> None:
+    lab = servers[app]
+    sources = [f"print('word {n}')" for n in range(8)]
+    write_notebook(lab.root / "clicked.ipynb", *sources)
+    open_notebook(page, lab, app, "clicked.ipynb")
+
+    def choose(place: int) -> None:
+        cell(page, place).locator(".cm-line").click(button="right")
+        page.locator(".lm-Menu-itemLabel", has_text="Don’t record this cell").click()
+
+    def tagged() -> list[int]:
+        tags = page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
+                cell => cell.model.getMetadata('tags') ?? [])"""
+        )
+        return [place for place, each in enumerate(tags) if "codesave-skip" in each]
+
+    def activate(place: int) -> None:
+        page.evaluate(
+            """place => {
+                const { content } = window.jupyterapp.shell.currentWidget;
+                content.activeCellIndex = place;
+                content.mode = 'command';
+            }""",
+            place,
+        )
+
+    activate(3)
+    choose(7)
+    assert tagged() == [7]
+    choose(5)
+    assert tagged() == [5, 7]
+    activate(3)
+    cell(page, 7).locator(".cm-line").click(button="right")
+    page.locator(".lm-Menu-item.lm-mod-toggled", has_text="Don’t record this cell").click()
+    assert tagged() == [5]
+    activate(2)
+    execute(page, "codesave:skip-cell")
+    assert tagged() == [2, 5]
+    for place in (2, 5, 7):
+        run(page, place)
+        cell(page, place).locator(".jp-OutputArea-output", has_text=f"word {place}").wait_for()
+    found = wait_until(lambda: recorded(lab, "clicked.ipynb", 1), "the run")
+    session = lab.api(f"runs/{found['id']}/notebook")["cells"]
+    assert [each["source"] for each in session] == ["print('word 7')"]
+    assert problems(page, app) == []
+
+
 def test_a_notebook_is_compared_with_its_last_run_version_or_anything(lab: Lab, page: Any) -> None:
     write_notebook(lab.root / "against.ipynb", "rate = 1")
     open_lab(page, lab, "against.ipynb")

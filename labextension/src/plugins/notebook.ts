@@ -1,13 +1,14 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import type { Cell, ICellModel } from '@jupyterlab/cells';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { pathReference } from '../client';
 import { CommandIDs } from '../commands';
+import { isSkipped, SKIP_TAG, tagsOf } from '../model/skip';
 import { ICodeSave, type IRun } from '../tokens';
 import { diffIcon } from '../widgets/icons';
-
-const SKIP = 'codesave-skip';
 
 /** What the notebook itself offers: its last run beside it, and cells that are not recorded. */
 export const notebook: JupyterFrontEndPlugin<void> = {
@@ -79,14 +80,30 @@ export const notebook: JupyterFrontEndPlugin<void> = {
       }
     });
 
+    /** The cell whose own element `node` is. */
+    const cellAt = (node: HTMLElement): Cell | undefined => {
+      let found: Cell | undefined;
+      tracker.forEach(({ content }) => {
+        found ??= content.widgets.find(cell => cell.node === node);
+      });
+      return found;
+    };
+    /** The cell that a person means: under the menu called from there, else the active one. */
+    const meant = (args: ReadonlyPartialJSONObject): ICellModel | undefined => {
+      if (args.clicked !== true) {
+        return tracker.activeCell?.model;
+      }
+      const node = app.contextMenuHitTest(node => cellAt(node) !== undefined);
+      return node && cellAt(node)?.model;
+    };
     app.commands.addCommand(CommandIDs.skipCell, {
       label: trans.__('Don’t record this cell'),
-      isEnabled: () => tracker.activeCell?.model.type === 'code',
-      isToggled: () => tags().includes(SKIP),
-      execute: () => {
-        const cell = tracker.activeCell?.model;
-        const rest = tags().filter(tag => tag !== SKIP);
-        const next = tags().includes(SKIP) ? rest : [...rest, SKIP];
+      isEnabled: args => meant(args)?.type === 'code',
+      isToggled: args => isSkipped(meant(args)),
+      execute: args => {
+        const cell = meant(args);
+        const rest = tagsOf(cell).filter(tag => tag !== SKIP_TAG);
+        const next = isSkipped(cell) ? rest : [...rest, SKIP_TAG];
         if (next.length) {
           cell?.setMetadata('tags', next);
         } else {
@@ -94,10 +111,6 @@ export const notebook: JupyterFrontEndPlugin<void> = {
         }
       }
     });
-    const tags = (): string[] => {
-      const found = tracker.activeCell?.model.getMetadata('tags');
-      return Array.isArray(found) ? found.filter(tag => typeof tag === 'string') : [];
-    };
     for (const command of [
       CommandIDs.compareLastRun,
       CommandIDs.compareLastVersion,
