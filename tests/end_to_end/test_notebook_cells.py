@@ -279,3 +279,24 @@ def test_a_notebook_is_compared_with_its_last_run_version_or_anything(lab: Lab, 
     page.locator("[data-jp-item-name='codesave-compare']:visible").click()
     page.locator("#codesave-comparer-1:visible[data-state=ready]").wait_for()
     assert page.problems == []
+
+
+def test_a_comparison_that_is_asked_for_again_shows_what_was_edited_since(
+    lab: Lab, page: Any
+) -> None:
+    write_notebook(lab.root / "again.ipynb", "rate = 1", "step = 1")
+    open_lab(page, lab, "again.ipynb")
+    run(page, 0)
+    wait_until(lambda: recorded(lab, "again.ipynb", 1), "the run")
+    notebook = page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
+    comparers = page.locator(".codesave-Comparer")
+    shown = page.locator(".codesave-Comparer:visible[data-state=ready] .cm-merge-b")
+    for text, whole in (("23", "rate = 123"), ("45", "rate = 12345")):
+        page.evaluate("id => window.jupyterapp.shell.activateById(id)", notebook)
+        cell(page, 0).locator(".cm-content").click()
+        page.keyboard.press("End")
+        page.keyboard.type(text)
+        page.locator("[data-jp-item-name='codesave-compare']:visible").click()
+        shown.filter(has_text=whole).first.wait_for()
+        assert comparers.count() == 1
+    assert page.problems == []

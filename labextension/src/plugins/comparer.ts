@@ -62,9 +62,8 @@ export const comparer: JupyterFrontEndPlugin<void> = {
       );
       if (same) {
         openInMain(app, labShell, same);
-        if (args.path) {
-          await same.model.select(args.path);
-        }
+        // Asked for again it is compared anew: a notebook or a run may have gone on since.
+        await same.model.compare({ ...args, path: args.path ?? same.model.path ?? undefined });
         return same;
       }
       const model = new ComparisonModel(codesave.client, args);
