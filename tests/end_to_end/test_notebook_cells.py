@@ -238,6 +238,10 @@ def test_the_clicked_cell_is_not_recorded_whichever_is_active(
     activate(2)
     execute(page, "codesave:skip-cell")
     assert tagged() == [2, 5]
+    said = page.locator(".jp-CodeCell[data-codesave-skip='Not recorded']")
+    cell(page, 7).and_(page.locator(":not([data-codesave-skip])")).wait_for()
+    said.filter(has_text="word 2").wait_for()
+    assert said.locator(".cm-line").all_inner_texts() == [sources[2], sources[5]]
     for place in (2, 5, 7):
         run(page, place)
         cell(page, place).locator(".jp-OutputArea-output", has_text=f"word {place}").wait_for()

@@ -2,8 +2,12 @@ import type { Cell, ICodeCellModel } from '@jupyterlab/cells';
 import { NotebookActions, type Notebook } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { cellMark } from '../model/cellmark';
+import { isSkipped } from '../model/skip';
 
-/** Marks in one notebook's gutter the cells that were edited since they ran, or never ran. */
+/**
+ * Marks in one notebook's gutter the cells that were edited since they ran, or never ran, and says
+ * above those that are not recorded that they are not.
+ */
 export class CellMarks {
   constructor(
     private notebook: Notebook,
@@ -78,6 +82,11 @@ export class CellMarks {
     }
     for (const cell of this.notebook.widgets) {
       const { model, node } = cell;
+      if (model.type === 'code' && isSkipped(model)) {
+        node.dataset.codesaveSkip = this.trans.__('Not recorded');
+      } else {
+        delete node.dataset.codesaveSkip;
+      }
       const mark =
         this._shown && model.type === 'code'
           ? cellMark(
