@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from jupyter_codesave.journal import events
 from tests.conftest import Lab, wait_until
-from tests.end_to_end.jupyterlab import open_lab
+from tests.end_to_end.jupyterlab import execute, open_lab, write_notebook
 from tests.journal.records import START_NS, execute_input, idle, session, stream
 from tests.server.test_routes import known
 
@@ -562,16 +562,44 @@ def test_a_long_name_leaves_room_for_what_tells_two_runs_apart(lab: Lab, page: A
     assert page.problems == []
 
 
-def test_a_comparison_says_when_its_run_went_on(
+def test_a_comparison_says_when_its_run_went_on(lab: Lab, page: Any) -> None:
+    def ran(executions: int) -> Any:
+        found = lab.api("runs?notebook=going.ipynb")["runs"]
+        return found and found[0]["executions"] == executions and found[0]
+
+    write_notebook(lab.root / "going.ipynb", "first = 1")
+    open_lab(page, lab, "going.ipynb")
+    execute(page, "notebook:run-all-cells")
+    run = wait_until(lambda: ran(1), "the run")
+    comparer = compare_again(page, {"base": "./going.ipynb", "head": run["id"]})
+    page.evaluate(
+        """() => {
+            const [panel] = window.jupyterapp.shell.widgets('main');
+            panel.sessionContext.session.kernel.requestExecute({ code: 'second = 2' });
+        }"""
+    )
+    wait_until(lambda: ran(2), "the second execution")
+    outdated = comparer.locator(".codesave-Outdated[role=status]")
+    outdated.wait_for()
+    assert comparer.get_by_text("second = 2").count() == 0
+    outdated.get_by_role("button", name="Compare again").click()
+    cells(page.locator(READY), "added").locator(".cm-line", has_text="second = 2").wait_for()
+    assert page.problems == []
+
+
+def test_a_run_that_is_renamed_tagged_or_noted_did_not_go_on(
     lab: Lab, page: Any, two_runs: dict[str, Any]
 ) -> None:
     comparer = compare(page, lab, two_runs)
-    lab.api(f"runs/{two_runs['head']}", "PATCH", {"notes": "looked at again"})
-    outdated = comparer.locator(".codesave-Outdated[role=status]")
-    outdated.wait_for()
-    outdated.get_by_role("button", name="Compare again").click()
-    page.wait_for_selector(".codesave-Outdated", state="detached")
-    cells(page.locator(READY), "modified").first.locator(".cm-merge-a").first.wait_for()
+    head = comparer.locator(".codesave-Sides-side.codesave-mod-head")
+    assert "the better one" not in head.inner_text()
+    for said in ({"notes": "looked at again"}, {"tags": ["good"]}, {"name": "the better one"}):
+        lab.api(f"runs/{two_runs['head']}", "PATCH", said)
+    head.filter(has_text="the better one").wait_for()
+    captions = page.locator(".lm-TabBar-tab[title*='the better one']")
+    captions.wait_for(state="attached")
+    assert comparer.locator(".codesave-Outdated").count() == 0
+    lab.api(f"runs/{two_runs['head']}", "PATCH", {"name": "", "tags": [], "notes": None})
     assert page.problems == []
 
 

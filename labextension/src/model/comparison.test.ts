@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { CodeSaveClient } from '../client';
-import type { IComparedFile, IDiffOptions, Side } from '../tokens';
+import type { IComparedFile, IDiffOptions, IRun, Side } from '../tokens';
 import { ComparisonModel, firstToShow, likelyFile, SESSION } from './comparison';
 
 function file(path: string, change: Partial<IComparedFile> = {}): IComparedFile {
@@ -100,17 +100,78 @@ test('a cancelled comparison says so', async () => {
   assert.match(model.error!.message, /cancelled/);
 });
 
-test('a run that goes on is noted once and shown stays what was shown', async () => {
+function compared(listed: Partial<IRun>) {
   const client = server([file(SESSION)]);
+  const { diff } = client;
+  const told = {
+    id: 'two',
+    name: null,
+    tags: [],
+    notes: null,
+    state: 'running',
+    executions: 1
+  };
+  const now = { ...told, ...listed };
+  Object.assign(client, {
+    diff: async (...args: Parameters<typeof diff>) => {
+      const found = await diff(...args);
+      return { ...found, head: { ref: 'two', run: { ...told } } };
+    },
+    run: async (id: string) => {
+      client.asked.push(`run ${id}`);
+      return now;
+    }
+  });
   const model = new ComparisonModel(client, { base: 'one', head: 'two' });
-  await model.load();
   const noted: string[] = [];
+  const load = async () => {
+    await model.load();
+    noted.length = client.asked.length = 0;
+  };
   model.changed.connect((_, what) => noted.push(what));
-  model.noteChange('other');
-  model.noteChange('two');
-  model.noteChange('two');
+  return { client, model, noted, load };
+}
+
+test('a run that goes on is noted once and shown stays what was shown', async () => {
+  const { client, model, noted, load } = compared({ executions: 2, name: 'named' });
+  await load();
+  await model.noteChange('other', 'updated');
+  await model.noteChange('two', 'updated');
+  await model.noteChange('two', 'updated');
   assert.deepEqual(noted, ['outdated']);
+  assert.deepEqual(client.asked, ['run two']);
   assert.equal(model.state, 'ready');
-  await model.load();
+  await load();
   assert.equal(model.outdated, false);
+});
+
+test('a run whose numbers are the same went on where a person said nothing of it', async () => {
+  for (const action of ['updated', 'finished'] as const) {
+    const { model, noted, load } = compared({});
+    await load();
+    await model.noteChange('two', action);
+    assert.deepEqual(noted, ['outdated']);
+  }
+});
+
+test('an ended run that is described twice at once did not go on', async () => {
+  const { client, model, noted, load } = compared({});
+  await load();
+  const ended = { ...model.comparison!.head.run!, state: 'finished' };
+  model.comparison!.head.run = ended;
+  Object.assign(client, { run: async () => ({ ...ended, name: 'named', notes: 'seen' }) });
+  await Promise.all([model.noteChange('two', 'updated'), model.noteChange('two', 'updated')]);
+  assert.deepEqual(noted, ['described', 'described']);
+});
+
+test('another name, other tags or notes are shown and are no reason to compare again', async () => {
+  for (const said of [{ name: 'named' }, { tags: ['good'] }, { notes: 'seen' }]) {
+    const { model, noted, load } = compared(said);
+    await load();
+    await model.noteChange('two', 'updated');
+    assert.deepEqual(noted, ['described']);
+    assert.equal(model.outdated, false);
+    const { name, tags, notes } = model.comparison!.head.run!;
+    assert.deepEqual({ name, tags, notes }, { name: null, tags: [], notes: null, ...said });
+  }
 });

@@ -1,7 +1,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { ICell } from '@jupyterlab/nbformat';
 import type { CodeSaveClient } from '../client';
-import type { IComparedFile, IComparison, Side } from '../tokens';
+import type { IComparedFile, IComparison, IRun, IRunEvent, Side } from '../tokens';
 import { CellCache } from './cellcache';
 import { baseName } from './titles';
 
@@ -20,8 +20,14 @@ export interface IView {
   metadata: boolean;
 }
 
-/** `files`: state or list changed; `file`: another is shown; `view`: the switches. */
-export type ComparisonChange = 'files' | 'file' | 'view' | 'outdated';
+/**
+ * `files`: state or list changed; `file`: another is shown; `view`: the switches; `described`: a
+ * run has another name, other tags or notes.
+ */
+export type ComparisonChange = 'files' | 'file' | 'view' | 'outdated' | 'described';
+
+const DESCRIBED: readonly (keyof IRun)[] = ['name', 'tags', 'notes'];
+const RAN: readonly (keyof IRun)[] = ['state', 'ended', 'ended_by', 'executions', 'artifact'];
 
 /** Two refs, the files in which they differ and the one that is looked at. */
 export class ComparisonModel {
@@ -110,18 +116,35 @@ export class ComparisonModel {
     return this.load();
   }
 
-  /** Takes notice that `run` went on; what is shown stays until a person asks again. */
-  noteChange(run: string): void {
-    const sides = [
-      this.base,
-      this.head,
-      this.comparison?.base.run?.id,
-      this.comparison?.head.run?.id
-    ];
-    if (!this.outdated && this.state === 'ready' && sides.includes(run)) {
+  /**
+   * Takes notice that `run` went on; what is shown stays until a person asks again. Another name,
+   * other tags or notes are shown at once: what was compared is the same.
+   */
+  async noteChange(run: string, action: IRunEvent['action']): Promise<void> {
+    const { comparison } = this;
+    if (this.outdated || this.state !== 'ready' || !comparison) {
+      return;
+    }
+    const sides = [comparison.base, comparison.head].filter(side => side.run?.id === run);
+    if (!sides.length && this.base !== run && this.head !== run) {
+      return;
+    }
+    // A finish is never a word of a person: nothing need be asked.
+    const asks = sides.length > 0 && action === 'updated';
+    const now = asks ? await this.client.run(run).catch(() => null) : null;
+    if (this.outdated || this.comparison !== comparison) {
+      return;
+    }
+    if (!now || sides.some(side => wentOn(side.run!, now))) {
       this.outdated = true;
       this._changed.emit('outdated');
+      return;
     }
+    const { name, tags, notes } = now;
+    for (const side of sides) {
+      side.run = { ...side.run!, name, tags, notes };
+    }
+    this._changed.emit('described');
   }
 
   /** The bytes of a side of the shown file; null where they are not in the store. */
@@ -189,6 +212,13 @@ export class ComparisonModel {
   private _abort: AbortController | null = null;
   private _cells = { base: this.cellsOf('base'), head: this.cellsOf('head') };
   private _changed = new Signal<this, ComparisonChange>(this);
+}
+
+/** Whether more happened to a run than that a person described it. */
+function wentOn(before: IRun, now: IRun): boolean {
+  const differ = (key: keyof IRun) => JSON.stringify(before[key]) !== JSON.stringify(now[key]);
+  // What a cell that still runs prints changes none of these; an ended run is only described.
+  return RAN.some(differ) || (now.state === 'running' && !DESCRIBED.some(differ));
 }
 
 /** The file that two refs will show: a notebook on disk under its own name, else what ran. */

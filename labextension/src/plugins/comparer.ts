@@ -113,7 +113,7 @@ export const comparer: JupyterFrontEndPlugin<void> = {
       if (event.schema_id === RUN_EVENT) {
         const { run, action } = event as unknown as IRunEvent;
         if (action === 'updated' || action === 'finished') {
-          tracker.forEach(({ model }) => model.noteChange(run));
+          tracker.forEach(({ model }) => void model.noteChange(run, action));
         }
       }
     });

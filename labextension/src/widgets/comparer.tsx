@@ -120,6 +120,9 @@ export class Comparer extends Panel {
     const titles = sideTitles(model, trans);
     this.title.label = trans.__('Compare %1', titles[1].split(' · ')[0]);
     this.title.caption = titles.join(' ↔ ');
+    if (what === 'described') {
+      return;
+    }
     this.tree.setHidden(model.comparison === null);
     this.fill();
     if (model.state === 'loading') {
