@@ -30,6 +30,8 @@ _DAMAGED = (
     *("malformed", "not a database", "could not decode", "can't decode"),
     "integer overflow",  # of a sum of sizes
 )
+_READ_ONLY = ("readonly", "read-only", "unable to open")
+_REFUSED = (*_READ_ONLY, "locked", "is full", "disk i/o error")  # no damage
 _OURS = "user-defined function raised"  # schema.crc or schema.check
 _SCHEMAS = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}", re.ASCII)
 _MIGRATION_LOCK = 0x636F6465  # any number of ours; PostgreSQL's advisory lock
@@ -193,7 +195,7 @@ class Catalog:
 
     def _damaged(self, reason: str) -> str:
         return (
-            f"the catalog {self.place} is damaged ({reason}); move it away and run "
+            f"the catalog {self.name} is damaged ({reason}); move it away and run "
             "`jupyter codesave rebuild`"
         )
 
@@ -205,16 +207,19 @@ class Catalog:
             return DamagedError(self._damaged(reason))
         if "locked" in lower or "lock timeout" in lower:
             return UnavailableError(
-                f"the catalog {self.place} has been locked for {_WAIT} s by another process; "
+                f"the catalog {self.name} has been locked for {_WAIT} s by another process; "
                 "end that process or try again"
             )
-        if "readonly" in lower or "read-only" in lower or "unable to open" in lower:
-            return UnavailableError(
-                f"the catalog {self.place} cannot be written ({reason}); mend the permissions of "
-                "its folder or set CODESAVE_DIR to a folder of your own"
-            )
+        if any(each in lower for each in _READ_ONLY):
+            return UnavailableError(_unwritable(self.name, reason))
         if "full" in lower:
-            return UnavailableError(f"the disk of the catalog {self.place} is full; make room")
+            return UnavailableError(f"the disk of the catalog {self.name} is full; make room")
+        if "disk i/o error" in lower:
+            return UnavailableError(
+                f"the disk of the catalog {self.name} could not read or write ({reason}); make "
+                "room if it is full, else copy the folder to another disk and set CODESAVE_DIR to "
+                "the copy"
+            )
         if (
             isinstance(error, OperationalError)
             or type(error).__name__ == "OperationalError"
@@ -309,6 +314,18 @@ def _major(version: str) -> int:
     return int(head) if head.isdigit() else 1 << 30
 
 
+def is_refusal(error: Exception) -> bool:
+    """Say whether a database was refused by its folder, its disk or a lock: that is no damage."""
+    return any(each in str(error).lower() for each in _REFUSED)
+
+
+def _unwritable(place: str, reason: str) -> str:
+    return (
+        f"the catalog {place} cannot be written ({reason}); make its folder and what is in it "
+        "writable for you, or copy the folder and set CODESAVE_DIR to the copy"
+    )
+
+
 def _sqlite(file: Path, wal: bool) -> sa.Engine:
     if sqlite3.sqlite_version_info < (3, 35):
         raise UnavailableError(
@@ -321,10 +338,7 @@ def _sqlite(file: Path, wal: bool) -> sa.Engine:
             os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
             sync_folder(file.parent)
     except OSError as error:
-        raise UnavailableError(
-            f"the catalog {file} cannot be written ({error.strerror}); mend the permissions of its "
-            "folder or set CODESAVE_DIR to a folder of your own"
-        ) from error
+        raise UnavailableError(_unwritable(str(file), str(error.strerror))) from error
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(file)),
         connect_args={"timeout": _WAIT, "check_same_thread": False},

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..model.digest import digest_of
 from . import schema
-from .catalog import Transaction
+from .catalog import Transaction, is_refusal
 from .search import fold
 
 _BATCH = 5000
@@ -91,6 +91,8 @@ def index_faults(tx: Transaction) -> Iterator[str]:
         try:
             tx.run("INSERT INTO texts_trigrams(texts_trigrams, rank) VALUES ('integrity-check', 1)")
         except sqlite3.DatabaseError as error:
+            if is_refusal(error):
+                raise
             yield f"the index of texts: {error}"
 
 

@@ -282,6 +282,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Catalog(tmp_path / "file" / "catalog.sqlite")
 
 
+def test_a_disk_that_is_full_is_no_damage(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.sqlite")
+
+    def fill() -> None:
+        with catalog.write() as tx:
+            tx.run("PRAGMA max_page_count = 1")  # SQLite says the same as of a full disk
+            for number in range(100):
+                journals.set_fact(tx, str(number), "x" * 10_000)
+
+    with pytest.raises(UnavailableError, match=r"disk of the catalog .* is full; make room"):
+        fill()
+    catalog.close()
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,39 @@ def test_verify_repairs_from_a_copy_that_is_named(home: Home, tmp_path: Path) ->
     assert "all whole" in said
     assert SESSION_NOTEBOOK in [each["path"] for each in home.json("files", "run0")]
     assert home.json("verify")["repaired"] == []
+
+
+UNPRIVILEGED = """
+import ctypes, os, sys
+if os.geteuid() == 0:  # root may write everything, unless it gives that up for what it starts
+    for capability in (1, 2):
+        assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0
+os.execv(sys.executable, [sys.executable, "-m", "jupyter_codesave", *sys.argv[1:]])
+"""
+
+
+def unprivileged(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody for whom permissions hold."""
+    command = [sys.executable, "-c", UNPRIVILEGED, *arguments]
+    return subprocess.run(
+        command, env=home.environment, cwd=home.work, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("closed", ["the files", "the folder, too"])
+def test_a_folder_that_cannot_be_written_is_no_damage(home: Home, closed: str) -> None:
+    record(home, 1)
+    home.command("runs")
+    files = [each for each in home.data.iterdir() if each.is_file()]
+    for file in files:
+        file.chmod(0o400)
+    home.data.chmod(0o500 if closed == "the folder, too" else 0o700)
+    done = unprivileged(home, "verify")
+    home.data.chmod(0o700)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{home.data / 'catalog.sqlite'} cannot be written" in done.stderr
+    assert "writable for you, or copy the folder and set CODESAVE_DIR to the copy" in done.stderr
+    assert "rebuild" not in done.stderr
+    for file in files:
+        file.chmod(0o600)
+    assert "all whole" in home.command("verify").stdout
