@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from . import browser
 
 ROOT = Path(__file__).parent.parent
@@ -37,28 +39,36 @@ BESIDE = ("capture", "blobs", "catalog", "store")
 
 
 def run_pytest(arguments: list[str]) -> bool:
-    """Run the tests; on a noisy machine, what failed gets one second run, and both are shown.
-
-    A test that fails twice fails.
-    """
+    """Run the tests, in two runs beside each other when no arguments are given."""
     if arguments:
         return _run("all", arguments).wait() == 0
     folders = [f"tests/{name}" for name in BESIDE]
-    parts = {"beside": folders, "rest": [f"--ignore={folder}" for folder in folders]}
+    return run_beside([f"--ignore={folder}" for folder in folders], folders)
+
+
+def run_beside(rest: list[str], beside: list[str]) -> bool:
+    """Run tests; on a noisy machine, what failed gets one second run, and both are shown.
+
+    A test that fails twice fails. A run that was interrupted, or broke down, has not told what
+    failed: it gets no second one.
+    """
+    parts = {"rest": rest, "beside": beside}
     with tempfile.TemporaryFile() as output:
-        running = {"rest": _run("rest", parts["rest"])}
-        running["beside"] = _run("beside", parts["beside"], stdout=output, stderr=output)
-        failed = [name for name, process in running.items() if process.wait()]
+        running = {"rest": _run("rest", rest)}
+        running["beside"] = _run("beside", beside, stdout=output, stderr=output)
+        codes = {name: process.wait() for name, process in running.items()}
         output.seek(0)
         print("== pytest, what ran beside it", flush=True)
         shutil.copyfileobj(output, sys.stdout.buffer)
         sys.stdout.flush()
-    for name in list(failed):
-        print("== pytest, once more what failed", flush=True)
-        again = [*parts[name], "--last-failed", "--last-failed-no-failures=none"]
-        if _run(name, again).wait() == 0:
-            failed.remove(name)
-    return not failed
+    for name, code in codes.items():
+        if code == pytest.ExitCode.TESTS_FAILED:
+            print("== pytest, once more what failed", flush=True)
+            again = [*parts[name], "--last-failed", "--last-failed-no-failures=none"]
+            codes[name] = _run(name, again).wait()
+        elif code:
+            print(f"== pytest, {name}: interrupted or broken (exit code {code})", flush=True)
+    return not any(codes.values())
 
 
 def _run(name: str, arguments: list[str], **streams: Any) -> subprocess.Popen[bytes]:
