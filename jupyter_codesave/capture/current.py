@@ -76,6 +76,7 @@ def init(
         failure = _no_journal(recorder)
         warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
         return _not_recorded(failure, given)
+    recorder.publish()
     recorder.settle_idle()
     previous, (key, fresh) = recorder.run, recorder.adopt_calling()
     run = Run(recorder, explicit=True, **given)

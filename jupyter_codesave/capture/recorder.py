@@ -423,6 +423,12 @@ class Recorder:
         except Exception:
             self._log = _log.warning
 
+    def publish(self) -> None:
+        """Have what was printed so far come before what follows in the journal."""
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                self.guarded(stream.flush)
+
     def asked_to_end(self, *, restart: bool) -> None:
         """Somebody asked for the end: should a busy cell be killed for it, that was no crash."""
         if self.run is not None:
@@ -436,9 +442,7 @@ class Recorder:
         if "session" not in self.__dict__:
             self._closed = True
             return
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                self.guarded(stream.flush)
+        self.publish()
         if self.session.journal.is_open:
             self.settle_idle()
             if self.run is not None:

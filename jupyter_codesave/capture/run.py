@@ -133,6 +133,8 @@ class Run:
         if self.state != "running":
             return
         code = int(exit_code or 0)
+        if self._recorder is not None and self._recorder.is_here:
+            self._recorder.publish()
         self._close({"ended_by": "error" if code else "finish", "exit_code": code})
 
     def log(self, *_: Any, **__: Any) -> None:

@@ -99,6 +99,22 @@ def test_no_cell_is_lost_while_a_thread_finishes_runs(home: Home) -> None:
     assert [source for source in ran if source not in sources(home)] == []
 
 
+def test_each_run_of_a_loop_in_one_cell_has_what_was_printed_in_it(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run(
+        "import jupyter_codesave\nfor n in range(3):\n"
+        "    run = jupyter_codesave.init(name=f'run {n}'); print('loss of', n); run.finish()"
+    )
+    kernel.stop()
+    found = {run["name"]: run["id"] for run in home.json("runs", "--json")}
+    shown = {
+        name: json.loads(home.command("notebook", run, "--output", "-").stdout)["cells"]
+        for name, run in found.items()
+    }
+    printed = {name: [text_of(cell["outputs"]) for cell in cells] for name, cells in shown.items()}
+    assert printed == {f"run {n}": [f"loss of {n}\n"] for n in range(3)}
+
+
 def test_buffers_of_any_shape_are_recorded_as_they_are_sent(home: Home) -> None:
     kernel = home.kernel()
     kernel.run(
