@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ class Console:
             os.register_at_fork(after_in_child=lambda: setattr(self, "lock", threading.RLock()))
         self.last: _Stream | None = None
         self._streams: dict[str, _Stream] = {}
-        self._wanted = threading.Event()
+        self.idle = threading.Lock()  # taken until something is to be published
+        self.idle.acquire()
         self._thread: threading.Thread | None = None
 
     def install(self) -> None:
@@ -97,15 +98,19 @@ class Console:
         """Publish soon."""
         if self._thread is None:
             thread = threading.Thread(target=self._work, name="codesave-console", daemon=True)
-            thread.start()
-            self._thread = thread
-        self._wanted.set()
+            try:
+                self._thread = thread  # a signal handler in between must not start another
+                thread.start()
+            except BaseException:
+                self._thread = None
+                raise
+        with suppress(RuntimeError):  # it was released meanwhile
+            self.idle.release()
 
     def _work(self) -> None:
         pause = threading.Event()
         while True:
-            self._wanted.wait()
-            self._wanted.clear()
+            self.idle.acquire()
             pause.wait(_EVERY)
             self.recorder.guarded(self.flush)
 
@@ -121,6 +126,7 @@ class _Stream:
         self._is_plain = isinstance(stream, TextIOWrapper)
         self._key: str | None = None
         self._parts: list[str] = []
+        self._publishing = False
         self._write = stream.write
         self._seen = self.write
         stream.write = self._seen
@@ -172,16 +178,35 @@ class _Stream:
             if self.tail is not None:
                 self.tail.write(string)
             self._parts.append(string)
-            if len(self._parts) == 1:
+            if console.idle.locked():
                 console.schedule()
 
     def flush(self) -> None:
         """Publish what was written to this stream."""
         with self._console.lock:
-            if self.tail is not None:
-                self.tail.flush()
-            if self._parts:
-                text = "".join(self._parts)
-                self._parts.clear()
-                output = {"output_type": "stream", "name": self.name, "text": text}
-                self._console.recorder.event("output", key=self._key, output=output)
+            if self._publishing:  # a signal handler prints, too
+                return
+            self._publishing = True
+            try:
+                if self.tail is not None:
+                    self.tail.flush()
+                if self._parts:
+                    self._publish(self._console.recorder)
+            finally:
+                self._publishing = False
+
+    def _publish(self, recorder: Recorder) -> None:
+        """Write what was printed: an interrupt leaves it written or noted, never both."""
+        parts = self._parts.copy()  # a signal handler may add to them from here on
+        count = len(parts)
+        output = {"output_type": "stream", "name": self.name, "text": "".join(parts)}
+        journal = recorder.session.journal
+        with journal.lock:
+            before = journal.brought
+            try:
+                recorder.event("output", key=self._key, output=output)
+            except BaseException:
+                if journal.brought != before:
+                    del self._parts[:count]
+                raise
+            del self._parts[:count]

@@ -64,10 +64,10 @@ class Writer:
         self._queue: deque[tuple[Sequence[Payload], int]] = deque()
         self._queued = 0
         self._taken = self._done = 0  # how many were ever queued, and of them written
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         # `with self._changed` is never written: its __enter__ is Python's, and an interrupt in it
         # would leave the lock taken for ever.
-        self._changed = threading.Condition(self._lock)
+        self._changed = threading.Condition(self.lock)
         self._threads: dict[str, threading.Thread] = {}
 
     # -- opening and closing --------------------------------------------------------------------
@@ -118,6 +118,18 @@ class Writer:
         return bool(self._queue)
 
     @property
+    def brought(self) -> tuple[int, int]:
+        """What changes with each append: whether an interrupted one was done after all.
+
+        To be asked with the `lock` held since before that append.
+        """
+        if self._queue:
+            return self._taken, -1
+        if self._pending[0]:
+            self._reconcile()
+        return self._taken, self._sequence
+
+    @property
     def handle(self) -> int:
         """The descriptor, for a child that shall be able to go on writing."""
         return self._handle
@@ -137,7 +149,7 @@ class Writer:
             return
         with suppress(Exception):
             self.sync(timeout)
-        with self._lock:
+        with self.lock:
             self._closing = True
             self._changed.notify_all()
             handle, self._handle = self._handle, -1
@@ -169,7 +181,7 @@ class Writer:
         for payload in payloads:
             for part in payload:
                 size += len(part)
-        with self._lock:
+        with self.lock:
             if self._writing or self._queue or size >= LARGE:
                 # `_writing` here: a signal handler of this very thread came in between.
                 self._enqueue(payloads, size, wait=not self._writing)
@@ -230,7 +242,7 @@ class Writer:
         return True
 
     def _serve(self, name: str, work: Callable[[], None]) -> None:
-        with self._lock:  # not before the thread that starts this one has done so
+        with self.lock:  # not before the thread that starts this one has done so
             if self._threads.get(name) is not threading.current_thread():
                 return
         work()
@@ -246,7 +258,7 @@ class Writer:
         """Return when all that was appended before is in the file, or when the disk hangs."""
         if not self._queue or self._handle < 0:
             return
-        with self._lock:
+        with self.lock:
             self._drain()
             taken = self._taken
             deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
@@ -260,7 +272,7 @@ class Writer:
         if self._handle < 0:
             return
         deadline = time.monotonic() + timeout
-        with self._lock:
+        with self.lock:
             if self._queue:
                 self._drain()
             while self._queue and (left := deadline - time.monotonic()) > 0:
@@ -273,15 +285,15 @@ class Writer:
         try:
             self._changed.wait(timeout)
         except BaseException:  # an interrupt may come when it has let go and is yet to wait
-            if not self._lock._is_owned():  # type: ignore[attr-defined]
-                self._lock.acquire()
+            if not self.lock._is_owned():  # type: ignore[attr-defined]
+                self.lock.acquire()
             raise
 
     # -- its threads ----------------------------------------------------------------------------
 
     def _write_queued(self) -> None:
         while True:
-            with self._lock:
+            with self.lock:
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
@@ -291,7 +303,7 @@ class Writer:
         payloads, size = self._queue[0]
         # Nobody else writes while something is queued, so this needs no lock.
         self._write(payloads, size)
-        with self._lock:
+        with self.lock:
             self._queue.popleft()
             self._queued -= size
             self._done += 1
@@ -302,7 +314,7 @@ class Writer:
 
     def _keep_synced(self) -> None:
         while True:
-            with self._lock:
+            with self.lock:
                 self._changed.wait_for(lambda: self._dirty or self._closing)
                 if self._closing or self._changed.wait_for(lambda: self._closing, _SYNC_EVERY):
                     return
