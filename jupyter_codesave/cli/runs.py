@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import NotFoundError, UsageError
 from .output import (
     add_json,
     bytes_text,
@@ -53,7 +55,6 @@ def add(commands: Any) -> None:
 
 def find_run(ingest: Any, reference: str) -> Any:
     """Give the run that a reference names: an id, a prefix, `@1`, `NOTEBOOK.ipynb@1`."""
-    from ..errors import UsageError
     from ..model.reference import RecentReference, RunReference, parse_reference
 
     parsed = parse_reference(reference, lambda _: False)
@@ -109,7 +110,9 @@ def runs(arguments: argparse.Namespace) -> None:
 def show(arguments: argparse.Namespace) -> None:
     """Show one run."""
     with opened() as ingest:
-        found = ingest.details(find_run(ingest, arguments.run))
+        run = find_run(ingest, arguments.run)
+        found = ingest.details(run)
+        failed = [each.number for each in ingest.store.executions(run.id) if each.status == "error"]
     if arguments.json:
         print_json(found)
         return
@@ -127,7 +130,7 @@ def show(arguments: argparse.Namespace) -> None:
             ("notebook" if found["notebook"] else "program", found["notebook"] or found["program"]),
             ("started", moment(found["started"])),
             ("ended", moment(found["ended"])),
-            ("executions", found["executions"]),
+            ("executions", _executions(found["executions"], failed)),
             ("recorded by", found["by"]),
             ("tags", ", ".join(found["tags"])),
             ("notes", found["notes"]),
@@ -150,6 +153,14 @@ def show(arguments: argparse.Namespace) -> None:
         print(f"  files/{path}  {bytes_text(file['size'])}  {short_digest(file['digest'])}")
     for file in found["missing"]:
         print(harmless(f"  not saved: {file['path']} ({file['reason']})"))
+
+
+def _executions(count: int, failed: Sequence[int]) -> str:
+    """Say how many there were, and which ended with an error."""
+    if not failed:
+        return str(count)
+    named = ", ".join(map(str, failed[:10])) + (" …" if len(failed) > 10 else "")
+    return f"{count}, {len(failed)} with an error: {named}"
 
 
 def notebook(arguments: argparse.Namespace) -> None:
@@ -175,6 +186,12 @@ def delete(arguments: argparse.Namespace) -> None:
 def restore(arguments: argparse.Namespace) -> None:
     """Bring a deleted run back."""
     with opened() as ingest:
-        run = ingest.store.run(arguments.run)
+        try:
+            run = ingest.store.run(arguments.run)
+        except NotFoundError:
+            raise NotFoundError(
+                f"there is no run {arguments.run!r} to restore; `jupyter codesave runs --deleted` "
+                "lists the ids of those that are deleted"
+            ) from None
         ingest.store.restore(run.id)
     print(f"{run.id} ({run.name}) is back")

@@ -165,6 +165,8 @@ def test_a_deleted_run_is_gone_until_it_is_restored(demo: Home) -> None:
         (["purge"], "--all"),
         (["download", "@1"], "DIR"),
         (["nonsense"], "nonsense"),
+        (["restore", "@1"], "`jupyter codesave runs --deleted`"),
+        (["restore", "zzz"], "`jupyter codesave runs --deleted`"),
     ],
 )
 def test_bad_use_is_named_with_exit_code_2(demo: Home, arguments: list[str], told: str) -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from jupyter_codesave.cli import output
 from jupyter_codesave.cli.output import number
-from tests.cli.recorded import record
+from tests.cli.recorded import END, record
 from tests.conftest import Home
+from tests.journal.records import execute_input, idle, message, run, session, stream, write
 
 NOTEBOOK = "/home/ann/a-long-name-of-a-folder/and-one-of-a-notebook-in-it-that-is-long.ipynb"
 PROJECT = "a-project-whose-name-is-rather-long"
@@ -148,3 +149,15 @@ def test_the_help_of_copy_says_what_a_place_is_and_that_no_run_means_all(home: H
     assert "FILE.zip" in told
     assert "DATABASE_URL,ARTIFACT_URL" in told
     assert "none: all runs" in told
+
+
+def test_show_names_the_executions_that_ended_with_an_error(home: Home) -> None:
+    raised = {"ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}
+    run_id = record(home, 1)
+    items = [session("other"), run("other")]
+    for n in (1, 2, 3):
+        ended = message("error", raised, f"k{n}") if n > 1 else stream("1\n", key=f"k{n}")
+        items += [execute_input("1 / 0", n, f"k{n}"), ended, idle(f"k{n}")]
+    write(home.data / "journal" / "other.journal", [*items, END])
+    assert "executions:    3, 2 with an error: 2, 3\n" in home.command("show", "other").stdout
+    assert "executions:    2\n" in home.command("show", run_id).stdout
