@@ -10,9 +10,26 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from .._version import __version__
 from ..errors import CodeSaveError
+
+
+class _Command(argparse.ArgumentParser):
+    """A command whose options may stand anywhere: `diff @2 @1 -s FILE`."""
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse options first, then the rest, which argparse does by calling this again."""
+        if self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
         "NOTEBOOK.ipynb@1, ARTIFACT:v0, ARTIFACT:latest, or a path on disk.",
     )
     top.add_argument("--version", action="version", version=__version__)
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_Command
+    )
     for group in (demo, recording, runs, artifacts, diff, care):
         group.add(commands)
     return top

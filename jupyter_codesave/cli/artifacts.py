@@ -49,6 +49,9 @@ def artifacts(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(found)
         return
+    if not found:
+        print("No artifacts yet. They come with runs, which `jupyter codesave runs` lists.")
+        return
     print_table(
         ("ARTIFACT", "VERSION", "ALIASES", "SIZE", "RUN", "CREATED"),
         (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..capture.repository import Repository
 from ..errors import CodeSaveError, NotFoundError
 from .output import add_json, console, moment, number, opened, print_json, print_table
+from .runs import NO_RUNS
 
 if TYPE_CHECKING:
     from ..diff.trees import Side
@@ -25,7 +26,8 @@ def add(commands: Any) -> None:
         "diff",
         help="show how two saved codes differ, cell by cell",
         description="Without references: the newest run against the one before (@2 @1). With one "
-        "notebook: its last run against the file as it is now. A reference is a run (id, @1, "
+        "notebook: its last run against the file as it is now. With one run or version: that "
+        "against the newest run (@1). A reference is a run (id, @1, "
         "NOTEBOOK.ipynb@1), a version (ARTIFACT:v0), a path, or, of a file named too, a revision "
         "of git (HEAD~1). Exit code 1 for a difference.",
     )
@@ -81,9 +83,13 @@ def diff(arguments: argparse.Namespace) -> int:
         noise=arguments.noise,
     )
     with opened() as ingest:
+        if arguments.base is None:
+            _want_two(ingest)
         sides = [_side(ingest, reference, files) for reference in (base, head)]
         one = all(side.kind == "path" and len(side.tree.files) == 1 for side in sides)
         path = os.path.basename(arguments.path) if arguments.path and one else arguments.path
+        if all(side.kind == "run" and side.run for side in sides):
+            _tell_same(*((side.run or {})["id"] for side in sides))
         wants_text = not arguments.json or arguments.with_notebooks
         found = compare(
             *sides,
@@ -109,6 +115,26 @@ def diff(arguments: argparse.Namespace) -> int:
     else:
         show()
     return int(found["changed"])
+
+
+def _want_two(ingest: Ingest) -> None:
+    runs = ingest.store.runs(limit=2).items
+    if not runs:
+        raise NotFoundError(NO_RUNS)
+    if len(runs) == 1:
+        raise NotFoundError(
+            f"there is no run before {runs[0].id}, the only one: run the code once more, or "
+            "compare what ran with the file, `jupyter codesave diff NOTEBOOK.ipynb`"
+        )
+
+
+def _tell_same(base: str, head: str) -> None:
+    if base == head:
+        print(
+            f"jupyter codesave: base and head are the same run, {base}; "
+            "`jupyter codesave runs` lists others",
+            file=sys.stderr,
+        )
 
 
 def _side(ingest: Ingest, reference: str, files: Sequence[str]) -> Side:
@@ -165,6 +191,9 @@ def search(arguments: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = [hit.summary() for hit in hits[:limit]]
     if arguments.json:
         print_json(rows)
+        return
+    if not rows:
+        print(f"No executed cell held or printed {arguments.text!r}.")
         return
     print_table(
         ("RUN", "EXECUTION", "STARTED", "SOURCE"),

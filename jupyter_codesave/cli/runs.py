@@ -23,6 +23,8 @@ from .output import (
     short_digest,
 )
 
+NO_RUNS = "No runs yet. Execute a cell in JupyterLab, or try `jupyter codesave demo`."
+
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -82,7 +84,7 @@ def runs(arguments: argparse.Namespace) -> None:
         if arguments.deleted or notebook or arguments.project:
             print("There are no such runs; `jupyter codesave runs` lists all.")
         else:
-            print("No runs yet. Execute a cell in JupyterLab, or try `jupyter codesave demo`.")
+            print(NO_RUNS)
         return
     print_table(
         ("RUN", "STARTED", "STATE", "NAME", "PROJECT", "CELLS", "ARTIFACT"),

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.cli.recorded import record
 from tests.conftest import Home
 from tests.diff.made import code_cell, notebook, stream
 
@@ -108,3 +109,42 @@ def test_a_notebook_is_compared_with_what_git_has_of_it(home: Home) -> None:
     assert "NOPE" in home.command("diff", "NOPE", "n.ipynb", check=2).stderr
     write(home.work / "new.ipynb")
     assert "new.ipynb is not in git" in home.command("diff", "HEAD", "new.ipynb", check=2).stderr
+
+
+def test_options_may_stand_between_references(home: Home) -> None:
+    base = write(home.work / "base.ipynb", code_cell("a = 1", id="a"))
+    head = write(home.work / "head.ipynb", code_cell("a = 2", id="a"))
+    references = [str(base), str(head), "head.ipynb"]
+    told = home.command("diff", "-s", *references, check=1).stdout
+    assert "- a = 1" in told
+    for n in (1, 2, 3):
+        mixed = [*references[:n], "-s", "--stat", *references[n:]]
+        stat = home.command("diff", "-s", "--stat", *references, check=1).stdout
+        assert home.command("diff", *mixed, check=1).stdout == stat
+    assert (
+        "unrecognized arguments: more"
+        in home.command("diff", *references, "-s", "more", check=2).stderr
+    )
+
+
+def test_one_run_alone_is_compared_with_the_newest_and_with_itself_is_told(home: Home) -> None:
+    assert "that against the newest run" in " ".join(home.command("diff", "-h").stdout.split())
+    first = record(home, 1)
+    only = home.command("diff", check=2).stderr
+    assert f"no run before {first}, the only one" in only
+    record(home, 2)
+    newest = home.json("runs")[0]["id"]
+    told = home.command("diff", "@1", check=0).stderr
+    assert f"the same run, {newest}" in told
+    assert home.command("diff", "@2", check=1).stderr == ""
+
+
+def test_an_empty_history_is_said_to_be_empty(home: Home) -> None:
+    said = home.command("runs").stdout.strip()
+    assert said in home.command("diff", check=2).stderr
+    assert "No artifacts yet" in home.command("artifacts").stdout
+    record(home, 1)
+    assert (
+        home.command("search", "nowhere").stdout == "No executed cell held or printed 'nowhere'.\n"
+    )
+    assert home.json("search", "nowhere") == []
