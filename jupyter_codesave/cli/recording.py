@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..control import changed_control
-from ..errors import CodeSaveError, UsageError
+from ..errors import CodeSaveError, UnavailableError, UsageError
 from ..journal.events import SUFFIX
 from ..settings import data_dir, decision, resolve
 from .output import add_json, bytes_text, number, opened, print_facts, print_json
@@ -129,9 +129,17 @@ def off(_: argparse.Namespace) -> None:
 
 
 def _switch(capture: str | None) -> None:
-    with changed_control(data_dir()) as control:
-        user = {**(control.get("user") or {}), "capture": capture}
-        control["user"] = {key: value for key, value in user.items() if value is not None}
+    folder = data_dir()
+    try:
+        with changed_control(folder) as control:
+            user = {**(control.get("user") or {}), "capture": capture}
+            control["user"] = {key: value for key, value in user.items() if value is not None}
+    except OSError as error:
+        way_out = "; `CODESAVE=off` in the environment is off without it" if capture else ""
+        raise UnavailableError(
+            f"{folder} cannot be written ({error.strerror}), and the switch stands there: make it "
+            f"writable for you{way_out}"
+        ) from error
 
 
 def setup(arguments: argparse.Namespace) -> None:
@@ -143,8 +151,12 @@ def setup(arguments: argparse.Namespace) -> None:
 
     target = Path(get_ipython_dir()) / "profile_default" / "startup" / STARTUP
     if arguments.undo:
-        target.unlink(missing_ok=True)
-        print(f"{target} removed")
+        try:
+            target.unlink()
+        except FileNotFoundError:
+            print(f"there is no {target}: nothing to remove")
+        else:
+            print(f"{target} removed")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(files("jupyter_codesave").joinpath("etc").joinpath(STARTUP).read_bytes())

@@ -138,3 +138,24 @@ def test_a_folder_that_cannot_be_written_is_no_damage(home: Home, closed: str) -
     for file in files:
         file.chmod(0o600)
     assert "all whole" in home.command("verify").stdout
+
+
+def test_a_switch_that_cannot_be_written_names_the_folder_and_the_way_out(home: Home) -> None:
+    home.command("off")
+    home.data.chmod(0o500)
+    off, on = unprivileged(home, "off"), unprivileged(home, "on")
+    home.data.chmod(0o700)
+    assert (off.returncode, on.returncode) == (2, 2)
+    assert f"{home.data} cannot be written (Permission denied)" in off.stderr
+    assert "writable for you; `CODESAVE=off` in the environment" in off.stderr
+    assert f"{home.data} cannot be written (Permission denied)" in on.stderr
+    assert "CODESAVE=off" not in on.stderr
+    assert home.json("status")["capture"] == "off"
+    assert "control.json." not in off.stderr + on.stderr
+
+
+def test_setup_is_undone_once(home: Home) -> None:
+    assert "nothing to remove" in home.command("setup", "--undo").stdout
+    assert "written" in home.command("setup").stdout
+    assert "removed" in home.command("setup", "--undo").stdout
+    assert "nothing to remove" in home.command("setup", "--undo").stdout
