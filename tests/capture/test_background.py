@@ -74,8 +74,8 @@ def test_after_an_interrupt_at_any_moment_other_threads_go_on_to_submit(
 ) -> None:
     monkeypatch.setattr(module, "_DELAY", 0.0)
 
-    def bring(background: Background, name: str, done: list[str]) -> None:
-        background.submit(name, partial(done.append, name))
+    def bring(background: Background) -> None:
+        background.submit("first", lambda: None)
         background.drain(30)
 
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
@@ -83,14 +83,14 @@ def test_after_an_interrupt_at_any_moment_other_threads_go_on_to_submit(
     try:
         while came:
             number += 1
-            done: list[str] = []
+            last = threading.Event()
             background = Background(lambda _: None)
-            came = Moment(partial(bring, background, "first", done), number, module.__file__).came
-            other = threading.Thread(target=bring, args=(background, "last", done), daemon=True)
+            came = Moment(partial(bring, background), number, module.__file__).came
+            other = threading.Thread(target=background.submit, args=("last", last.set), daemon=True)
             other.start()
+            assert last.wait(60)
             other.join(60)
             assert not other.is_alive()
-            assert done[-1] == "last"
     finally:
         signal.signal(signal.SIGALRM, before)
     assert number > 20
