@@ -90,7 +90,8 @@ class Background:
                 self._changed.notify_all()
 
     def _do_next(self) -> None:
-        work = self._work.pop(next(iter(self._work)))
+        with self._lock:  # `submit` may add one meanwhile
+            work = self._work.pop(next(iter(self._work)))
         try:
             work()
         except Exception as error:

@@ -37,7 +37,8 @@ class Descriptors:
         self._record = record
         self._active = False
         self._quiet = 0
-        self._carried = threading.Condition()
+        self._lock = threading.RLock()
+        self._carried = threading.Condition(self._lock)  # entered by its lock: see Background
         self._children = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._pipes: list[_Pipe] = []
         for name, stream, handle in (("stdout", sys.stdout, 1), ("stderr", sys.stderr, 2)):
@@ -96,7 +97,7 @@ class Descriptors:
         for pipe in self._pipes:
             pipe.sent += 1
             _write(pipe.inner, _MARK % pipe.sent)
-        with self._carried:
+        with self._lock:
             while any(pipe.seen < pipe.sent for pipe in self._pipes):
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -135,7 +136,7 @@ class Descriptors:
             _write(pipe.real, text)
             if not self._quiet:
                 self._record(pipe.name, pipe.decoder.decode(text))
-        with self._carried:
+        with self._lock:
             pipe.seen = pipe.latest
             self._carried.notify_all()
         return bool(data)
