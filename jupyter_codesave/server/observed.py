@@ -6,6 +6,7 @@ server's own are not the kernel's.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -41,6 +42,7 @@ class Observed:
         self, codesave: CodeSaveServer, kernel_id: str, manager: Any, notebook: str | None
     ) -> None:
         self._codesave, self._kernel_id, self._notebook = codesave, kernel_id, notebook
+        self._present = notebook  # the notebook by the name that it has now
         self.ended_by: str | None = None  # as somebody said, while its last words are waited for
         self._spec = getattr(manager, "kernel_spec", None)
         self._began = time.time()
@@ -63,8 +65,15 @@ class Observed:
         return self._writer is not None and self._writer.is_behind
 
     async def look(self) -> None:
-        """Learn what the notebook file says of itself, before an execution is taken."""
-        notebook = self._present_notebook()
+        """Learn what is said of the run and of its notebook, before an execution is taken."""
+        control = read_control(self._codesave.folder)
+        if self._run in purged(control):
+            await asyncio.to_thread(self.end, "finish")  # what goes on is a session of its own
+            self._session, self._run, self._told = new_id(), new_id(), None
+            self._kept.clear()
+        if self._notebook is not None:
+            self._present = renamed(control, self._notebook, self._began)
+        notebook = self._present
         if notebook is None:
             self._read, self._said, self._in_file = None, None, frozenset()
             return
@@ -115,12 +124,10 @@ class Observed:
             if self._writer is not None:
                 self._writer.message(frames)
             return
-        if self._run in purged(read_control(self._codesave.folder)):
-            self.end("finish")  # what goes on is a session of its own
-            self._session, self._run, self._told = new_id(), new_id(), None
-        notebook = self._present_notebook()
-        what, decided_by = self._decide(notebook)
+        what, decided_by = self._decide(self._present)
         self._what = what
+        if what != "all":  # tasks and threads of cells that have ended may print, too
+            self._kept.clear()
         self._tell(what, decided_by)
         if what == "off" or is_skipped(source, {}) or source in self._in_file:
             self._skip(source)
@@ -168,12 +175,6 @@ class Observed:
             self._writer.event("session-end", ended_by=ended_by, exit_code=0)
             self._writer.close(timeout=5)
             self._writer = None
-
-    def _present_notebook(self) -> str | None:
-        """Give the notebook by the name that it has now."""
-        if self._notebook is None:
-            return None
-        return renamed(read_control(self._codesave.folder), self._notebook, self._began)
 
     def _decide(self, notebook: str | None) -> tuple[str, str]:
         """Give what is recorded of the next execution, and who decided it."""

@@ -142,6 +142,27 @@ def test_a_notebook_that_says_off_in_its_file_is_not_observed(lab: Lab) -> None:
     assert is_anywhere(lab.home.data, "canary-96") == []
 
 
+def test_off_is_off_for_tasks_of_earlier_cells_of_observed_kernels(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    kernel_id, client, notebook = kernel
+    run(
+        client,
+        "import asyncio; go, done = asyncio.Event(), asyncio.Event()\n"
+        "async def late():\n    await go.wait(); print('canary-' '98'); done.set()\n"
+        "task = asyncio.create_task(late())",
+    )
+    wait_until(lambda: runs(lab, notebook), "the run")
+    lab.api("settings", "PUT", {"capture": "off"})
+    try:
+        run(client, "go.set(); await done.wait()")
+        ask(lab, f"kernels/{kernel_id}/restart", "POST", {})
+        wait_until(lambda: ended(lab, notebook), "all that it said to be taken")
+    finally:
+        lab.api("settings", "PUT", {"capture": None})
+    assert is_anywhere(lab.home.data, "canary-98") == []
+
+
 def test_what_goes_on_after_its_run_was_purged_is_another_run(
     lab: Lab, kernel: tuple[str, Any, str]
 ) -> None:
