@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..journal.condition import Condition
+
 _DELAY = 0.3  # s; the first cell goes first
 
 
@@ -20,9 +22,7 @@ class Background:
         self._busy = False
         self._hurry = False
         self._lock = threading.RLock()
-        # `with self._changed` is never written: its __enter__ is Python's, and an interrupt in it
-        # would leave the lock taken for ever.
-        self._changed = threading.Condition(self._lock)
+        self._changed = Condition(self._lock)
         self._thread: threading.Thread | None = None
 
     def submit(self, name: str, work: Callable[[], None]) -> None:
@@ -64,10 +64,6 @@ class Background:
                     if left <= 0 or not thread.is_alive():
                         return False
                     self._changed.wait(left)
-            except BaseException:  # an interrupt may come when `wait` has let go of the lock
-                if not self._lock._is_owned():  # type: ignore[attr-defined]
-                    self._lock.acquire()
-                raise
             finally:
                 self._hurry = False
         return True

@@ -21,6 +21,8 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from ..journal.condition import Condition
+
 _READ = 64 << 10
 _MARK = b"\0codesave:%d\0"
 _MARKS = re.compile(rb"\0codesave:(\d+)\0")
@@ -38,7 +40,7 @@ class Descriptors:
         self._active = False
         self._quiet = 0
         self._lock = threading.RLock()
-        self._carried = threading.Condition(self._lock)  # entered by its lock: see Background
+        self._carried = Condition(self._lock)
         self._children = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._pipes: list[_Pipe] = []
         for name, stream, handle in (("stdout", sys.stdout, 1), ("stderr", sys.stderr, 2)):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _DELIMITER = b"<IDS|MSG>"
 _REQUEST = b"execute_request"
-_OUTPUTS = frozenset((b"stream", b"display_data", b"update_display_data", b"execute_result"))
 _NEVER = (b"status", b"debug_event", b"iopub_welcome", b"shutdown_reply")
 
 Frames = Sequence[bytes]
@@ -114,10 +113,7 @@ class Tap:
         _, key, asked = self._last
         kind = _word(header, b'"msg_type"') or _kind(header)
         recorder = self._recorder
-        if kind in _OUTPUTS and asked == _REQUEST:  # most there is: decided first
-            if key in recorder.kept:
-                recorder.message(frames)
-        elif kind == b"execute_input":
+        if kind == b"execute_input":
             self._execute_input(key, frames, content)
         elif kind.startswith(b"comm_"):
             self._comm(kind, key, asked, frames, content)

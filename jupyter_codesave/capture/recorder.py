@@ -157,8 +157,9 @@ class Recorder:
                 self.settle_idle()
             self.switch.look(self.notebook())
             if self.switch.purged and self.run is not None and self.run.id in self.switch.purged:
-                self._end_session()
-            now = self.switch.now(self.run is not None and self.run.explicit)
+                self._end_session({"ended_by": "finish", "exit_code": 0})
+                self._drop_session()
+            now = self.switch.now(self.explicit)
             if now != self._told:
                 self.reconsider()
             what, error = now[0], self.switch.error
@@ -231,10 +232,7 @@ class Recorder:
         self._status[key] = status
         del self.running[key]
         for look in self.cell_ended:
-            try:
-                look()
-            except Exception as error:
-                self.note_fault(error)
+            self.guarded(look)
         if self.kind != "kernel":
             self.idle(key)
 
@@ -268,8 +266,6 @@ class Recorder:
                 self.guarded(work)
 
     def _is_skipped(self, source: str, metadata: Mapping[str, Any]) -> bool:
-        if not metadata and "codesave" not in source:
-            return source in self.switch.skipped
         return source in self.switch.skipped or is_skipped(source, metadata)
 
     def adopt_calling(self) -> tuple[str | None, dict[str, Any]]:
@@ -348,13 +344,12 @@ class Recorder:
         self._tell()
         return True
 
-    def _end_session(self) -> None:
-        """The run was purged."""
+    def _end_session(self, end: dict[str, Any]) -> None:
+        """Tell the journal that the run and the session end, and how."""
         self.settle_idle()
-        end = {"ended_by": "finish", "exit_code": 0}
-        self.guarded(self.run._end_with_session, end)
+        if self.run is not None:
+            self.guarded(self.run._end_with_session, end)
         self.event("session-end", **end)
-        self._drop_session()
 
     def _drop_session(self) -> None:
         """What goes on is a session of its own."""
@@ -363,6 +358,7 @@ class Recorder:
             self.sidecar = None
         self.guarded(self.session.close)
         del self.session
+        self.kept.clear()  # what its cells say later is not the next one's
         self.run, self._told, self._look_at = None, None, 0.0
 
     def _tell(self) -> None:
@@ -378,6 +374,8 @@ class Recorder:
         """Append an iopub message."""
         try:
             payload = events.message_payload(frames)
+        except RecursionError:  # no room for ours: it is brought again
+            raise
         except Exception as error:
             self.event("gap", reason=f"a message cannot be recorded: {error}", lost=1)
             raise
@@ -444,10 +442,7 @@ class Recorder:
             return
         self.publish()
         if self.session.journal.is_open:
-            self.settle_idle()
-            if self.run is not None:
-                self.guarded(self.run._end_with_session, end)
-            self.event("session-end", **end)
+            self._end_session(end)
             if self.sidecar is not None:
                 self.guarded(self.sidecar.close)
         self._closed = True

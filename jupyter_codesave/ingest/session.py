@@ -278,7 +278,7 @@ class SessionIngest:
             commit={version.artifact: Manifest({**entries, SESSION_NOTEBOOK: notebook})},
             journal=journal,
             # Where a later run has made a version meanwhile, that one stays the latest.
-            aliases=[alias for alias in ("latest",) if alias in version.aliases],
+            aliases=["latest"] if "latest" in version.aliases else [],
         )
         return Change(run, "updated")
 

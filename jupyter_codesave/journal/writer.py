@@ -26,6 +26,7 @@ from typing import Any
 
 from ..disk import sync_folder
 from . import events
+from .condition import Condition
 
 LARGE = 256 << 10  # bytes from which a record goes through the writer thread
 QUEUE_LIMIT = 32 << 20
@@ -65,9 +66,7 @@ class Writer:
         self._queued = 0
         self._taken = self._done = 0  # how many were ever queued, and of them written
         self.lock = threading.RLock()
-        # `with self._changed` is never written: its __enter__ is Python's, and an interrupt in it
-        # would leave the lock taken for ever.
-        self._changed = threading.Condition(self.lock)
+        self._changed = Condition(self.lock)
         self._threads: dict[str, threading.Thread] = {}
 
     # -- opening and closing --------------------------------------------------------------------
@@ -203,7 +202,7 @@ class Writer:
                 self._lost += len(payloads)
                 self.failure = f"{self.path.parent} does not answer: recording waits for it"
                 return
-            self._wait(left)
+            self._changed.wait(left)
         kept = [
             [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
             for payload in payloads
@@ -265,7 +264,7 @@ class Writer:
             while self._done < taken and self._handle >= 0:
                 if (left := deadline - time.monotonic()) <= 0:
                     return
-                self._wait(left)
+                self._changed.wait(left)
 
     def sync(self, timeout: float = 30.0) -> None:
         """Return when all that was appended is on the disk, or after `timeout` seconds."""
@@ -276,18 +275,9 @@ class Writer:
             if self._queue:
                 self._drain()
             while self._queue and (left := deadline - time.monotonic()) > 0:
-                self._wait(left)
+                self._changed.wait(left)
             self._dirty = False
         self._flush()
-
-    def _wait(self, timeout: float) -> None:
-        """Wait for a change, at most so many seconds, with the lock held before and after."""
-        try:
-            self._changed.wait(timeout)
-        except BaseException:  # an interrupt may come when it has let go and is yet to wait
-            if not self.lock._is_owned():  # type: ignore[attr-defined]
-                self.lock.acquire()
-            raise
 
     # -- its threads ----------------------------------------------------------------------------
 
