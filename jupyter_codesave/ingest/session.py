@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..blobs.local import LocalBlobs
-from ..catalog import runs
 from ..control import read_control, renamed
 from ..errors import CodeSaveError, NotFoundError
 from ..journal import events
@@ -258,9 +257,7 @@ class SessionIngest:
         return change
 
     def _write_late(self, folded: FoldedRun, journal: JournalState | None) -> Change | None:
-        with self.store.catalog.read() as tx:
-            row = runs.columns(tx, folded.id)
-        if row is None or row["thinned"]:  # it was purged, or its outputs dropped for space
+        if not self.store.has_outputs(folded.id):
             return None
         notebook = self._put_session_notebook(folded.id)
         for version in self.store.versions_of(folded.id):
@@ -285,9 +282,7 @@ class SessionIngest:
     def _leave_moved(self) -> None:
         """Take executions out of the runs that they were written in before they moved on."""
         if self.fold.moved:
-            with self.store.catalog.write() as tx:
-                for run_id, number in sorted(self.fold.moved):
-                    runs.drop_executions(tx, run_id, [number])
+            self.store.drop_executions(self.fold.moved)
         self.fold.moved.clear()
 
     def _standing(self, folded: FoldedRun) -> Standing:

@@ -246,6 +246,18 @@ class Store:
         with self.catalog.read() as tx:
             return journals.is_purged(tx, run_id)
 
+    def has_outputs(self, run_id: str) -> bool:
+        """Tell whether a run is there with its outputs: neither purged nor thinned for space."""
+        with self.catalog.read() as tx:
+            row = runs.columns(tx, run_id)
+        return row is not None and not row["thinned"]
+
+    def drop_executions(self, moved: Iterable[tuple[str, int]]) -> None:
+        """Drop the rows of executions (run, number) that went over to another run."""
+        with self.catalog.write() as tx:
+            for run_id, number in sorted(moved):
+                runs.drop_executions(tx, run_id, [number])
+
     def artifact_for(self, project: str, path: str) -> str:
         """Name the series of a project's notebook or program; the same one each time."""
         with self.catalog.read() as tx:

@@ -78,6 +78,13 @@ def spooled(ingest: Ingest) -> list[Path]:
     return [path for path in ingest.spool.folder.rglob("*") if path.is_file()]
 
 
+def run_of(file: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """Give the event of a run of a notebook file, which was saved when the journal begins."""
+    file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    os.utime(file, (START_NS / 1e9, START_NS / 1e9))
+    return ("run", {**run(name)[1], "notebook": str(file)})
+
+
 # -- once, whoever takes it ---------------------------------------------------------------------
 
 
@@ -85,11 +92,8 @@ def test_a_server_that_starts_again_makes_no_version_of_a_run_that_is_over(
     ingest: Ingest, tmp_path: Path
 ) -> None:
     file = tmp_path / "a.ipynb"
-    file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    os.utime(file, (START_NS / 1e9, START_NS / 1e9))
-    first = ("run", {**run("run1")[1], "notebook": str(file)})
+    first, second = (run_of(file, name) for name in ("run1", "run2"))
     over = ("run-end", {"run": "run1", "ended_by": "finish", "exit_code": 0})
-    second = ("run", {**run("run2")[1], "notebook": str(file)})
     items = [live(), first, *cell(1, "a"), over, second, *cell(2, "b")]
     path = write(journal(ingest), items)
     ingest.step(path, commit=True)
@@ -257,9 +261,7 @@ def test_late_output_of_a_run_that_ended_is_one_more_version_and_only_once(
     ingest: Ingest, tmp_path: Path
 ) -> None:
     file = tmp_path / "a.ipynb"
-    file.write_bytes(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    os.utime(file, (START_NS / 1e9, START_NS / 1e9))
-    first = ("run", {**run("run1")[1], "notebook": str(file)})
+    first = run_of(file, "run1")
     over = ("run-end", {"run": "run1", "ended_by": "finish"})
     items = [live(), first, *cell(1, "a"), over]
     ingest.step(write(journal(ingest), items))
