@@ -155,7 +155,10 @@ class Moment:
     ) -> None:
         self.came, self.interrupted = False, False
         self._left, self._file = number, file
-        sys.setprofile(self._look)
+        # Kept, for CPython 3.11 borrows it: a finalizer that the garbage collector runs while an
+        # event is being prepared may come to the moment, and what is freed then is called.
+        self._profile = self._look
+        sys.setprofile(self._profile)
         try:
             work()
         except KeyboardInterrupt:
