@@ -28,7 +28,8 @@ def record(run: Any) -> None:
     what, _ = recorder.switch.now(run.explicit)
     patches = what != "off" and recorder.switch.value("save_code") is not False
     data = Path(os.path.realpath(recorder.switch.folder))
-    state, patch = look(Path(folder), limit if patches else 0, data)
+    own = Path(run.notebook) if run.notebook else None
+    state, patch = look(Path(folder), limit if patches else 0, data, own)
     if state is None:
         return
     if patch:
@@ -38,12 +39,16 @@ def record(run: Any) -> None:
 
 
 def look(
-    folder: Path, limit: int = PATCH_LIMIT, without: Path | None = None
+    folder: Path,
+    limit: int = PATCH_LIMIT,
+    without: Path | None = None,
+    notebook: Path | None = None,
 ) -> tuple[dict[str, Any] | None, bytes]:
     """Give the fields of the `git` event and the patch; (None, b"") where git knows nothing.
 
-    What lies below `without`, the data folder, is never in the patch. Nothing of the repository is
-    run, neither hooks nor filters: `note` names files that would go through one.
+    What lies below `without`, the data folder, is never in the patch, and neither is `notebook`:
+    the artifact has the run's own as it is saved, without cells that are forgotten. Nothing of the
+    repository is run, neither hooks nor filters: `note` names files that would go through one.
     """
     try:
         repository = Repository(folder)
@@ -62,7 +67,7 @@ def look(
     if submodules:
         state["submodules"] = submodules
     try:
-        found = changes(repository, state["commit"], limit, submodules, without)
+        found = changes(repository, state["commit"], limit, submodules, without, notebook)
     except (OSError, subprocess.SubprocessError) as error:
         state["note"] = f"git could not tell the changes: {error}"
         return state, b""

@@ -67,13 +67,17 @@ def changes(
     limit: int,
     submodules: Iterable[str],
     without: Path | None,
+    notebook: Path | None,
 ) -> Changes:
     """Look for changes since `commit`, and make the patch unless `limit` is 0.
+
+    Neither what lies below the folder `without` nor the file `notebook` comes into it.
 
     OSError or subprocess.SubprocessError when git cannot tell.
     """
     with tempfile.TemporaryDirectory(prefix="codesave-") as scratch:
-        return _Look(repository, commit, limit, without, Path(scratch)).look(submodules)
+        look = _Look(repository, commit, limit, without, notebook, Path(scratch))
+        return look.look(submodules)
 
 
 class _Look:
@@ -85,12 +89,14 @@ class _Look:
         commit: str | None,
         limit: int,
         without: Path | None,
+        notebook: Path | None,
         scratch: Path,
     ) -> None:
         self._repository = repository
         self._commit = commit
         self._limit = limit
         self._without = None if without is None else os.fsencode(without) + b"/"
+        self._own = None if notebook is None else os.fsencode(os.path.realpath(notebook))
         self._scratch = scratch
         self._index = {"GIT_INDEX_FILE": str(scratch / "index")}
         self._drivers = set(repository.filters)
@@ -211,6 +217,9 @@ class _Look:
             return False
         if not stat.S_ISLNK(status.st_mode) and not os.access(path, os.R_OK):
             notes.append(f"{shown} cannot be read: not in the patch")
+            return True
+        if self._own is not None and os.path.realpath(path) == self._own:
+            notes.append(f"{shown} is kept beside, as it was saved: not in the patch")
             return True
         if name.endswith(b".ipynb") and stat.S_ISREG(status.st_mode) and _is_private(path):
             notes.append(f"{shown}, or a cell of it, is not to be recorded: not in the patch")

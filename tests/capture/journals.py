@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import zstandard
 
 from jupyter_codesave.journal import events
 from jupyter_codesave.journal.notebook import Fold
@@ -91,10 +95,21 @@ def text_of(outputs_of_cell: list[dict[str, Any]], name: str = "stdout") -> str:
 
 
 def is_anywhere(folder: Path, text: str) -> list[Path]:
-    """Name the files below `folder` that hold `text`."""
+    """Name the files below `folder` that hold `text`, as it is or in a frame of zstd's."""
     needle = text.encode()
     found = []
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and needle in path.read_bytes():
-            found.append(path)
+        if path.is_file() and not path.is_symlink():
+            data = path.read_bytes()
+            if any(needle in each for each in (data, *_frames(data))):
+                found.append(path)
     return found
+
+
+def _frames(data: bytes) -> Iterator[bytes]:
+    """Give what zstd makes of each place where a frame may begin."""
+    at = data.find(zstandard.FRAME_HEADER)
+    while at >= 0:
+        with suppress(zstandard.ZstdError):
+            yield zstandard.ZstdDecompressor().decompressobj().decompress(data[at:])
+        at = data.find(zstandard.FRAME_HEADER, at + 1)

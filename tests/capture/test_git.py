@@ -407,6 +407,25 @@ def test_a_notebook_that_is_not_to_be_recorded_is_not_in_the_patch(
     assert "private.ipynb, or a cell of it, is not to be recorded" in state["note"]
 
 
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_the_runs_own_notebook_is_not_in_the_patch_but_beside_it(
+    checkout: Path, tmp_path: Path, is_tracked: bool
+) -> None:
+    notebook, other = checkout / "own.ipynb", checkout / "other.ipynb"
+    if is_tracked:
+        notebook.write_text("{}")
+        git(checkout, "add", "-A")
+        git(checkout, "commit", "-q", "-m", "empty")
+    notebook.write_text(json.dumps({"cells": [], "metadata": {"by": "CANARY"}}))
+    other.write_text(json.dumps({"cells": [], "metadata": {}}))
+    (tmp_path / "link").symlink_to(checkout)
+    state, patch = look(checkout, notebook=tmp_path / "link" / "own.ipynb")
+    assert state is not None
+    assert state["note"] == "own.ipynb is kept beside, as it was saved: not in the patch"
+    assert b"CANARY" not in patch
+    assert b"other.ipynb" in patch
+
+
 def test_a_submodule_counts_though_diff_ignores_it(checkout: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", str(checkout), "other")
     other = str(tmp_path / "other")

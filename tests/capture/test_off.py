@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,7 @@ def test_what_a_forgotten_cell_printed_is_nowhere_while_its_kernel_lives(home: H
 
 
 def test_a_cell_that_is_forgotten_before_it_was_ingested_leaves_no_copy_behind(home: Home) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=home.work, check=True)
     secret = f"print('{CANARY}')"
     cell = {"cell_type": "code", "source": secret, "metadata": {}, "outputs": []}
     (home.work / "held.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}}))
@@ -251,6 +253,9 @@ def test_a_cell_that_is_forgotten_before_it_was_ingested_leaves_no_copy_behind(h
         copy = home.command("cat", f"{artifact['name']}:{version['version']}", "held.ipynb")
         assert '"cells"' in copy.stdout
         assert CANARY not in copy.stdout
+        patch = home.command("cat", f"{artifact['name']}:{version['version']}", "diff.patch")
+        assert "x = 1" in patch.stdout
+    assert not is_anywhere(home.data, CANARY)
 
 
 def test_a_forgotten_cell_leaves_no_widget_behind(home: Home) -> None:
