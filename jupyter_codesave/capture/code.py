@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from .files import Found
 from .project import project_root
 from .run import Run
 from .tree import walk
+from .warning import warn
 
 INCLUDED = (
     *("*.py", "*.pyi", "*.pyx", "*.pxd", "Dockerfile*", "*.dockerfile"),
@@ -112,7 +112,7 @@ def log_code(
     recorder = run.recorder
     if recorder is None and not dry_run:
         if not run.disabled:
-            warnings.warn(f"no code is saved: {run.reason}", stacklevel=3)
+            warn(f"no code is saved: {run.reason}")
         return None
     folder = os.path.abspath(os.fspath(root))
     own = source_name(run.project, relative_name(run))
@@ -121,7 +121,7 @@ def log_code(
     chosen = _chosen(walk(folder, without), folder, includes, excludes, artifact.skipped)
     if not chosen:
         there = "nothing there is source" if os.path.isdir(folder) else "there is no such folder"
-        warnings.warn(f"no code is saved from {folder}: {there}", stacklevel=3)
+        warn(f"no code is saved from {folder}: {there}")
         return None
     if dry_run:
         artifact.files = {f.path: Entry("", f.status.st_size, f.mode) for f in chosen}
@@ -132,7 +132,7 @@ def log_code(
         recorder.event("file-missing", run=run.id, path=path, reason=reason)
     if artifact.skipped:
         path, reason = next(iter(artifact.skipped.items()))
-        warnings.warn(f"{len(artifact.skipped)} not saved: {path} ({reason}) …", stacklevel=3)
+        warn(f"{len(artifact.skipped)} not saved: {path} ({reason}) …")
     recorder.event(
         "artifact",
         run=run.id,
@@ -148,10 +148,9 @@ def _fitting(name: str) -> str:
     """Give a name that artifacts can have, the same for the same `name`."""
     fitting = re.sub(r"[^A-Za-z0-9._-]", "-", name)
     if fitting != name:
-        warnings.warn(
+        warn(
             f"the artifact {name!r} is kept as {fitting!r}: names hold letters, digits, dots, "
-            "dashes and underscores",
-            stacklevel=4,
+            "dashes and underscores"
         )
     return fitting
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from .warning import warn_unknown
+
 _SETTINGS = ("code_dir", "save_code", "capture", "project", "durability", "input_answers")
-_warned: set[str] = set()
 
 
 class Settings:
@@ -139,19 +139,3 @@ def _text(value: Any) -> str:
         return repr(value)
     except Exception:
         return f"<{type(value).__name__}>"
-
-
-def warn_once(about: str, text: str) -> None:
-    """Warn, but not again about the same."""
-    if about not in _warned:
-        _warned.add(about)
-        warnings.warn(text, stacklevel=3)
-
-
-def warn_unknown(where: str, names: list[str]) -> None:
-    """Warn of names that are W&B's, not ours; once each."""
-    new = [name for name in names if f"{where} {name}" not in _warned]
-    if new:
-        _warned.update(f"{where} {name}" for name in new)
-        listed = ", ".join(sorted(new))
-        warnings.warn(f"codesave's {where} does not know {listed}: ignored", stacklevel=3)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .config import Config, Settings, warn_unknown
+from .config import Config, Settings
 from .recorder import Recorder, current, make_current
 from .run import DISABLED, Run, begin_automatic, does_nothing
+from .warning import warn, warn_unknown
 
 if TYPE_CHECKING:
     from .code import Artifact
@@ -74,7 +74,7 @@ def init(
         return _not_recorded(DISABLED if disabled else f"off, decided by {decided_by}", given)
     if not recorder.ready():
         failure = _no_journal(recorder)
-        warnings.warn(f"codesave records nothing: {failure}", stacklevel=2)
+        warn(f"codesave records nothing: {failure}")
         return _not_recorded(failure, given)
     recorder.publish()
     recorder.settle_idle()

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.run import new_id
-from .config import Config, mapping, plain, warn_once
+from .config import Config, mapping, plain
 from .masking import mask
 from .project import program_path, project_of
 from .recorder import Recorder
 from .session import working_folder
+from .warning import warn_once
 
 if TYPE_CHECKING:
     from .code import Artifact

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..model.policy import POLICIES
 from .files import BUCKETS, OWN, URLS, Found, Named, expand, files_of, refusal
 from .run import Run
 from .sidecar import Sidecar
+from .warning import warn
 
 OVER = "over max_save_size"
 _MADE_UP = 1 << 20  # bytes that are read of what the system makes up: it may go on for ever
@@ -45,16 +45,18 @@ def save(
         try:
             named = expand(glob_str, base_path, glob=glob)
         except FileNotFoundError:
-            warnings.warn("nothing is saved: the working directory was deleted", stacklevel=3)
+            warn("nothing is saved: the working directory was deleted")
             return []
     if address:
-        warnings.warn(
-            f"{os.fsdecode(glob_str)} is not a local file: nothing is saved", stacklevel=3
-        )
+        warn(f"{os.fsdecode(glob_str)} is not a local file: nothing is saved")
         return []
     recorder = run.recorder
     if run.reason or recorder is None:
-        warnings.warn(f"nothing is saved: {run.reason}", stacklevel=3)
+        warn(f"nothing is saved: {run.reason}")
+        return []
+    if not named:
+        what = os.fsdecode(glob_str)
+        warn(f"nothing is saved: {what!r} is not there yet; call save() again when it is")
         return []
     own = os.path.realpath(recorder.switch.folder)
     kept, tops, found, missing = _look_up(named, follow_links, own)
@@ -71,7 +73,7 @@ def save(
     if missing:
         listed = ", ".join(f"{path} ({reason})" for path, reason in list(missing.items())[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        warnings.warn(f"not saved: {listed}{more}", stacklevel=3)
+        warn(f"not saved: {listed}{more}")
     if run.saver is None:
         run.saver = Saver(run)
     links = [_link(run, each) for each in kept]
@@ -220,7 +222,7 @@ def _link(run: Run, named: Named) -> str:
         elif not os.path.lexists(link):
             _make_link(named.source, link)
     except OSError as error:
-        warnings.warn(f"no link to {named.source}: {error.strerror}", stacklevel=4)
+        warn(f"no link to {named.source}: {error.strerror}")
     return os.path.join(base, *above, name)
 
 
@@ -252,7 +254,7 @@ def _may_store(size: int, limit: int, recorder: Any) -> bool:
         answer = input(f"codesave: {text}. Store them? [y/N] ")
         if answer.strip().lower() in ("y", "yes"):
             return True
-    warnings.warn(f"nothing is saved: {text}; give force=True or raise it", stacklevel=4)
+    warn(f"nothing is saved: {text}; give force=True or raise it")
     return False
 
 

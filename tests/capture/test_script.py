@@ -864,6 +864,27 @@ if __name__ == "__main__":
         assert done.stdout.splitlines() == ["[]", "[]", "[]", told, "1"]
 
 
+def test_warnings_point_to_the_line_that_called(run: Run) -> None:
+    calls = [
+        "codesave.init(group='g')",
+        "codesave.log({'loss': 1})",
+        "codesave.save('later/*.csv')",
+        "codesave.run.save('gs://bucket/x')",
+        "codesave.run.save('broken')",
+        "codesave.log_code('nowhere')",
+        "codesave.Settings(entity='me')",
+    ]
+    done = run(
+        "t.py",
+        "import os; os.symlink('gone', 'broken')\nimport jupyter_codesave as codesave\n\n"
+        + "\n".join(calls),
+    )
+    told = [line for line in done.stderr.splitlines() if "UserWarning" in line]
+    places = [os.path.basename(line.partition(" UserWarning: ")[0]) for line in told]
+    assert places == [f"t.py:{number}:" for number in range(4, 4 + len(calls))]
+    assert "'later/*.csv' is not there yet; call save() again when it is" in told[2]
+
+
 def test_without_a_descriptor_for_the_sidecar_the_file_is_taken_after_the_end(
     run: Run, data: Path
 ) -> None:
