@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 from .._version import __version__
@@ -54,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     arguments = parser().parse_args(argv)
+    if isinstance(sys.stdout, TextIOWrapper):  # names may hold what its encoding does not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(arguments.command(arguments) or 0)
     except CodeSaveError as error:

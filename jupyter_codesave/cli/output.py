@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..ingest import Ingest
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _FOLDED = ("SOURCE", "PATH")  # columns that go on in the next line of a narrow terminal
 # Those that give way, the first first; all others (ids, states, versions) are always whole.
 _GIVE_WAY = (("SOURCE", "PATH"), ("ARTIFACT",), ("NAME", "PROJECT"), ("ALIASES",))
@@ -84,7 +84,7 @@ def console(*, stderr: bool = False) -> Console:
 def harmless(text: str, kept: str = "") -> str:
     """Give text without what steers a terminal: colours go, other control characters are shown."""
     plain = _COLOUR.sub("", text)
-    return _CONTROL.sub(lambda m: m[0] if m[0] in kept else f"\\x{ord(m[0]):02x}", plain)
+    return _CONTROL.sub(lambda m: m[0] if m[0] in kept else ascii(m[0])[1:-1], plain)
 
 
 def short_digest(digest: str) -> str:

@@ -105,6 +105,15 @@ def test_wide_characters_are_cut_and_folded_by_the_columns_they_take(
     ]
 
 
+def test_names_are_shown_whatever_is_in_them_and_whatever_the_terminal_can(home: Home) -> None:
+    record(home, 0, project="lone \ud800, turned \u202e, ü")
+    home.environment["PYTHONIOENCODING"] = "ascii"
+    told = r"lone \ud800, turned \u202e, \xfc"
+    for command in (["runs"], ["show", "run0"], ["artifacts", "--json"], ["diff", "run0", "run0"]):
+        said = home.command(*command).stdout
+        assert (told in said) is (command[0] in ("runs", "show"))
+
+
 def test_more_runs_and_hits_than_are_listed_are_told_of(home: Home) -> None:
     for each in range(3):
         record(home, each)
