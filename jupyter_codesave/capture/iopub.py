@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 _DELIMITER = b"<IDS|MSG>"
 _REQUEST = b"execute_request"
-_NEVER = (b"status", b"debug_event", b"iopub_welcome", b"shutdown_reply")
+_ID, _TYPE, _COMM = (
+    re.compile(rb'"%s"\s*:\s*"([^"\\]*)"' % name).search
+    for name in (b"msg_id", b"msg_type", b"comm_id")
+)
+_NEVER = (b"debug_event", b"iopub_welcome", b"shutdown_reply")
 
 Frames = Sequence[bytes]
 
@@ -29,7 +34,7 @@ class Tap:
     def __init__(self, kernel: Any, recorder: Recorder) -> None:
         self._kernel = kernel
         self._recorder = recorder
-        self._last: tuple[bytes, str, bytes] = (b"", "", b"")  # parent frame, its id and type
+        self._last = b"", ("", b"")  # a parent frame, its id and type
         self._comms: set[bytes] = set()  # opened by cells that are not recorded
         self._callbacks: set[str] = set()  # requests to these
         self._send = kernel.iopub_thread.send_multipart
@@ -101,17 +106,12 @@ class Tap:
             frames = self._as_json(frames)
         at = 1 if len(frames) > 1 and frames[1] == _DELIMITER else frames.index(_DELIMITER)
         header, parent, content = frames[at + 2], frames[at + 3], frames[at + 5]
-        if at and frames[0].endswith(b".status"):
-            if self._comms:
-                self._note_callback(parent)
-            if b'"idle"' not in content:
-                return
-            if self._disowned and self._disowned[0] == self._identify(parent)[0]:
-                self._own_threads()
-        if parent != self._last[0]:
-            self._last = (parent, *self._identify(parent))
-        _, key, asked = self._last
-        kind = _word(header, b'"msg_type"') or _kind(header)
+        found = _TYPE(header)
+        kind = found[1] if found else _kind(header)
+        if kind == b"status":
+            self._status(frames, parent, content)
+            return
+        key, asked = self._identify(parent)
         recorder = self._recorder
         if kind == b"execute_input":
             self._execute_input(key, frames, content)
@@ -120,23 +120,38 @@ class Tap:
         elif kind == b"shutdown_reply":
             recorder.asked_to_end(restart=bool(_loaded(content).get("restart")))
         elif asked == _REQUEST:
-            if kind in _NEVER:
-                if kind == b"status" and b'"idle"' in content and key in recorder.recorded:
-                    recorder.idle(key, message_payload(frames))
-            elif key in recorder.kept:
+            if kind not in _NEVER and key in recorder.kept:
                 recorder.message(frames)
                 if kind == b"error":
                     recorder.failed.add(key)
         elif kind not in _NEVER and recorder.keeps_outputs and key not in self._callbacks:
             recorder.message(frames)  # what a widget's callback displays
 
+    def _status(self, frames: Frames, parent: bytes, content: bytes) -> None:
+        if self._comms:
+            self._note_callback(parent)
+        if b'"idle"' not in content:
+            return
+        key, asked = self._identify(parent)
+        if self._disowned and self._disowned[0] == key:
+            self._own_threads()
+        if asked == _REQUEST and key in self._recorder.recorded:
+            self._recorder.idle(key, message_payload(frames))
+
     def _identify(self, parent: bytes) -> tuple[str, bytes]:
         """Give the parent's msg_id and msg_type."""
-        found, kind = _word(parent, b'"msg_id"'), _word(parent, b'"msg_type"')
+        before, identity = self._last
+        if parent == before:
+            return identity
+        found, kind = _ID(parent), _TYPE(parent)
         if found and kind:
-            return found.decode("utf-8", "replace"), kind
-        header = _loaded(parent) if parent else {}
-        return str(header.get("msg_id") or ""), str(header.get("msg_type") or "").encode()
+            identity = found[1].decode("utf-8", "replace"), kind[1]
+        else:
+            header = _loaded(parent) if parent else {}
+            said = str(header.get("msg_type") or "").encode("utf-8", "replace")
+            identity = str(header.get("msg_id") or ""), said
+        self._last = parent, identity
+        return identity
 
     def _as_json(self, frames: Frames) -> Frames:
         """Kernels can be told to pack what they say otherwise; journals are JSON."""
@@ -215,9 +230,9 @@ class Tap:
         recorder = self._recorder
         if (asked == _REQUEST and key not in recorder.kept) or key in self._callbacks:
             if kind == b"comm_open":
-                self._comms.add(_word(content, b'"comm_id"'))
+                self._comms.add(_comm_id(content))
             return
-        if self._comms and _word(content, b'"comm_id"') in self._comms:
+        if self._comms and _comm_id(content) in self._comms:
             return
         if recorder.keeps_outputs:
             recorder.message(frames)
@@ -279,12 +294,6 @@ def _kind(header: bytes) -> bytes:
     return str(_loaded(header)["msg_type"]).encode()
 
 
-def _word(frame: bytes, name: bytes) -> bytes:
-    """Give the JSON string behind the first `name`; b"" when that is not so simple."""
-    at = frame.find(name)
-    start = frame.find(b'"', at + len(name)) + 1
-    end = frame.find(b'"', start)
-    if at < 0 or start == 0 or end < 0:
-        return b""
-    word = frame[start:end]
-    return b"" if b"\\" in word else word
+def _comm_id(content: bytes) -> bytes:
+    found = _COMM(content)
+    return found[1] if found else b""

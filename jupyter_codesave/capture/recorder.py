@@ -17,7 +17,7 @@ from ..model.skip import is_skipped
 
 if TYPE_CHECKING:
     from ..blobs.local import LocalBlobs
-    from ..journal.writer import Payload
+    from ..journal.events import Payload
     from ..model.run import Kind
     from .background import Background
     from .session import Session

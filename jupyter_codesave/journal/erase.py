@@ -23,9 +23,9 @@ def erase(path: Path, keys: Container[str]) -> int:
             if not isinstance(record, Record) or _key(record) not in keys:
                 continue
             zeros = events.ERASED + bytes(len(record.payload) - 1)
-            header = events.encode(record.sequence, record.time_ns, [zeros])
-            file.seek(record.end - len(zeros) - len(header))
-            file.write(header + zeros)
+            erased_one = events.encode(record.sequence, record.time_ns, zeros)
+            file.seek(record.end - len(erased_one))
+            file.write(erased_one)
             erased += 1
         file.flush()
         os.fsync(file.fileno())

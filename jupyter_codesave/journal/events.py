@@ -28,14 +28,16 @@ VERSION = 1
 MAGIC = b"CSJRNL01"
 SYNC = b"\xc5\xa9CS"
 HEADER = struct.Struct("<4sIQQQ")
-_CHECKED = struct.Struct("<QQQ")
+_checked = struct.Struct("<QQQ").pack
 _dump = json.JSONEncoder(default=repr, separators=(",", ":")).encode  # made once: 2 µs an event
 _quote = json.encoder.encode_basestring_ascii
 _PLAIN = 7  # frames of a message without buffers
 _plain_head = struct.Struct(f"<cI{_PLAIN}Q").pack
-_JOINED = 256 << 10  # bytes below which one buffer is cheaper than many
+LARGE = 256 << 10  # bytes from which a message's frames are not copied into one payload
 MESSAGE, EVENT, ERASED = b"M", b"E", b"X"
 SUFFIX = ".journal"
+
+Payload = bytes | Sequence[bytes | memoryview]  # in parts only where it is `LARGE`
 
 EVENTS = {
     "session": "first record: version, session, kind, by, host, boot, pid, process_started, "
@@ -69,17 +71,25 @@ EVENTS = {
 }
 
 
-def encode(sequence: int, time_ns: int, payload: Sequence[bytes | memoryview]) -> bytes:
-    """Give the header of a record whose payload is `payload` joined."""
-    length = len(payload[0]) if len(payload) == 1 else sum(map(len, payload))
-    crc = crc32(_CHECKED.pack(sequence, time_ns, length))
-    for part in payload:
+def encode(sequence: int, time_ns: int, payload: bytes) -> bytes:
+    """Give a record."""
+    length = len(payload)
+    crc = crc32(payload, crc32(_checked(sequence, time_ns, length)))
+    return HEADER.pack(SYNC, crc, sequence, time_ns, length) + payload
+
+
+def encode_parts(sequence: int, time_ns: int, payload: Payload) -> list[bytes | memoryview]:
+    """Give a record in parts: its header, then the payload uncopied."""
+    parts = [payload] if isinstance(payload, bytes) else payload
+    length = sum(map(len, parts))
+    crc = crc32(_checked(sequence, time_ns, length))
+    for part in parts:
         crc = crc32(part, crc)
-    return HEADER.pack(SYNC, crc, sequence, time_ns, length)
+    return [HEADER.pack(SYNC, crc, sequence, time_ns, length), *parts]
 
 
-def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
-    """Lay out an iopub message as the parts of a payload, without copying a large frame."""
+def message_payload(frames: Sequence[bytes | memoryview]) -> Payload:
+    """Lay out an iopub message as a payload, without copying a large one."""
     if len(frames) == _PLAIN and type(frames[-1]) is bytes:  # no buffers: all of them are
         lengths = [*map(len, frames)]
         head = _plain_head(MESSAGE, _PLAIN, *lengths)
@@ -87,9 +97,7 @@ def message_payload(frames: Sequence[bytes | memoryview]) -> list[bytes | memory
         frames = [*map(_as_sent, frames)]
         lengths = [*map(len, frames)]
         head = struct.pack(f"<cI{len(lengths)}Q", MESSAGE, len(lengths), *lengths)
-    if sum(lengths) < _JOINED:
-        return [b"".join((head, *frames))]
-    return [head, *frames]
+    return b"".join((head, *frames)) if sum(lengths) < LARGE else [head, *frames]
 
 
 def _as_sent(frame: bytes | memoryview) -> bytes | memoryview:
@@ -100,8 +108,8 @@ def _as_sent(frame: bytes | memoryview) -> bytes | memoryview:
     return view.cast("B") if view.c_contiguous and view.nbytes else view.tobytes("A")
 
 
-def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview]:
-    """Lay out an event as the parts of a payload; what JSON cannot hold becomes its repr.
+def event_payload(event: str, fields: dict[str, Any]) -> bytes:
+    """Lay out an event as a payload; what JSON cannot hold becomes its repr.
 
     A field that cannot be laid out at all (a cycle, a key of another type) becomes null.
     """
@@ -109,16 +117,16 @@ def event_payload(event: str, fields: dict[str, Any]) -> list[bytes | memoryview
         text = _dump({"event": event, **fields})
     except Exception:
         text = _dump({"event": event, **{name: _whole(value) for name, value in fields.items()}})
-    return [EVENT + text.encode("utf-8", "replace")]
+    return EVENT + text.encode("utf-8", "replace")
 
 
 def execution_payload(
     key: str, cell_id: str | None, run: str, notebook: str | None, store_history: bool
-) -> list[bytes | memoryview]:
+) -> bytes:
     """Lay out an `execution` event whose source is in a message, for a fifth of the usual cost."""
     cell = "null" if cell_id is None else _quote(cell_id)
     text = f'{_execution(run, notebook, store_history)},"cell_id":{cell},"key":{_quote(key)}}}'
-    return [EVENT + text.encode()]
+    return EVENT + text.encode()
 
 
 @functools.lru_cache(maxsize=8)
@@ -155,5 +163,5 @@ def message_frames(payload: bytes | memoryview) -> list[memoryview]:
 def check(header: bytes | memoryview, payload: bytes | memoryview) -> bool:
     """Tell whether header and payload belong together and are undamaged."""
     _, crc, sequence, time_ns, length = HEADER.unpack(header)
-    found = crc32(payload, crc32(_CHECKED.pack(sequence, time_ns, length)))
+    found = crc32(payload, crc32(_checked(sequence, time_ns, length)))
     return bool(found == crc and length == len(payload))

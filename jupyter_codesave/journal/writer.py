@@ -27,8 +27,8 @@ from typing import Any
 from ..disk import sync_folder
 from . import events
 from .condition import Condition
+from .events import LARGE, Payload
 
-LARGE = 256 << 10  # bytes from which a record goes through the writer thread
 QUEUE_LIMIT = 32 << 20
 _SYNC_EVERY = 0.7  # s
 _RETRY_EVERY = 1.0  # s
@@ -36,8 +36,6 @@ _PATIENCE = 20.0  # s that somebody waits for room in the queue
 _MOST_PARTS = 64  # that are written one by one
 _SLICE = 512 << 10  # bytes of one write: Linux takes a fifth of the time of 20 MB at once
 _FLOCK = struct.Struct("hhqqi4x")  # Linux's struct flock
-
-Payload = Sequence[bytes | memoryview]
 
 
 class Writer:
@@ -178,8 +176,7 @@ class Writer:
             return
         size = 0
         for payload in payloads:
-            for part in payload:
-                size += len(part)
+            size += len(payload) if isinstance(payload, bytes) else sum(map(len, payload))
         with self.lock:
             if self._writing or self._queue or size >= LARGE:
                 # `_writing` here: a signal handler of this very thread came in between.
@@ -203,10 +200,7 @@ class Writer:
                 self.failure = f"{self.path.parent} does not answer: recording waits for it"
                 return
             self._changed.wait(left)
-        kept = [
-            [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
-            for payload in payloads
-        ]
+        kept = [*map(_kept, payloads)]
         self._queued += size
         self._taken += 1
         self._queue.append((kept, size))  # at last: an interrupt comes after a call
@@ -338,26 +332,28 @@ class Writer:
 
     def _record(self, payloads: Sequence[Payload], size: int) -> None:
         now, number = time.time_ns(), self._sequence
-        parts: list[bytes | memoryview] = []
-        for payload in payloads:
-            if size < LARGE and len(payload) > 1:  # one buffer is cheaper than many
-                payload = (b"".join(payload),)
-            parts += (events.encode(number, now, payload), *payload)
-            number += 1
         length = size + events.HEADER.size * len(payloads)
-        self._pending = (length, len(payloads))
-        if length < LARGE:
-            data = b"".join(parts)
+        if size < LARGE:
+            data = b""
+            for payload in payloads:
+                data += events.encode(number, now, payload)  # type: ignore[arg-type]  # it is whole
+                number += 1
+            self._pending = (length, len(payloads))
             if (written := os.write(self._handle, data)) < length:
                 self._write_all([memoryview(data)[written:]])
         else:
+            parts: list[bytes | memoryview] = []
+            for payload in payloads:
+                parts += events.encode_parts(number, now, payload)
+                number += 1
+            self._pending = (length, len(payloads))
             _reserve(self._handle, self._offset, length)
             self._write_all(parts if len(parts) <= _MOST_PARTS else [b"".join(parts)])
         self._sequence = number
         self._offset += length
         self._pending = (0, 0)
 
-    def _write_all(self, parts: Payload) -> None:
+    def _write_all(self, parts: Sequence[bytes | memoryview]) -> None:
         for part in parts:
             view = memoryview(part)
             while view:
@@ -392,7 +388,7 @@ class Writer:
         os.ftruncate(self._handle, self._offset)
         gap = {"reason": self.failure, "lost": self._lost}
         payload = events.event_payload("gap", gap)
-        self._record([payload], sum(len(part) for part in payload))
+        self._record([payload], len(payload))
         self.failure, self._lost = None, 0
         return True
 
@@ -406,6 +402,13 @@ def reason(path: Path, error: BaseException) -> str:
     if code in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{path.parent} cannot be written ({text}): set CODESAVE_DIR to a folder that can"
     return f"{path} cannot be written: {text}"
+
+
+def _kept(payload: Payload) -> Payload:
+    """Give a payload that stays as it is while it is queued."""
+    if isinstance(payload, bytes):
+        return payload
+    return [part if isinstance(part, bytes) or part.readonly else bytes(part) for part in payload]
 
 
 def _flush(handle: int) -> None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CodeSaveError
 from ..journal import events
 from ..journal.reader import session_event
-from ..journal.writer import LARGE
 from ..model.moment import seconds
 from .observed import Observed
 
@@ -192,7 +191,7 @@ class _Kernel:
         observed = self._observed
         if kind == "execute_input":
             await observed.look()
-        if observed.is_behind or sum(map(len, frames)) >= LARGE:
+        if observed.is_behind or sum(map(len, frames)) >= events.LARGE:
             await asyncio.to_thread(observed.take, header, parent, content, frames)
         else:  # a few µs
             observed.take(header, parent, content, frames)

@@ -53,7 +53,7 @@ def leave(
         is_event = isinstance(item, tuple)
         payload = events.event_payload(*item) if is_event else events.message_payload(item)
         time_ns = START_NS + (60 * minute + sequence) * 1_000_000_000
-        out += [events.encode(sequence, time_ns, payload), *map(bytes, payload)]
+        out += map(bytes, events.encode_parts(sequence, time_ns, payload))
     path = lab.home.data / "journal" / f"{name}.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"".join(out))

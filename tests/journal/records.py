@@ -49,7 +49,7 @@ def journal_bytes(items: list[list[bytes] | tuple[str, dict[str, Any]]]) -> byte
         else:
             payload = events.message_payload(item)
         time_ns = START_NS + sequence * 1_000_000_000
-        out += [events.encode(sequence, time_ns, payload), *map(bytes, payload)]
+        out += map(bytes, events.encode_parts(sequence, time_ns, payload))
     return b"".join(out)
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from jupyter_codesave.journal import events, writer
+from jupyter_codesave.journal.events import LARGE
 from jupyter_codesave.journal.reader import Lost, Record, decode_event, read
-from jupyter_codesave.journal.writer import LARGE, Writer
+from jupyter_codesave.journal.writer import Writer
 from tests.conftest import scale
 from tests.store.power import Disk, operations, traced
 
@@ -499,7 +500,7 @@ def test_where_no_thread_can_be_started_all_is_written_all_the_same(
 _CUT = """
 import os, sys, threading
 from pathlib import Path
-from jupyter_codesave.journal import writer
+from jupyter_codesave.journal import events, writer
 
 synced, flush = threading.Event(), writer.Writer._flush
 writer.Writer._flush = lambda self: (flush(self), synced.set())
@@ -509,7 +510,7 @@ for number in range(20):
     journal.event("small", number=number)
 assert synced.wait(60)
 os.write(1, b"did by itself\\n")
-journal.message([b"x" * writer.LARGE])
+journal.message([b"x" * events.LARGE])
 journal.event("last")
 journal.sync()
 os.write(1, b"did when asked\\n")
