@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from threading import Thread
 
 from ..journal.condition import Condition
 
@@ -23,7 +24,7 @@ class Background:
         self._hurry = False
         self._lock = threading.RLock()
         self._changed = Condition(self._lock)
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     def submit(self, name: str, work: Callable[[], None]) -> None:
         """Have `work` done soon."""
@@ -32,7 +33,7 @@ class Background:
         with self._lock:
             self._work[name] = work
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="codesave", daemon=True)
+                thread = Thread(target=self._run, name="codesave", daemon=True)
                 try:
                     # Before it starts: a signal handler in between must not start another.
                     self._thread = thread

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from ..journal.interrupts import is_interrupt
 from ..model.skip import drop_skip_line
 from .executed import executed_notebook
 from .recorder import Recorder, current, make_current
@@ -136,6 +137,8 @@ class _Kernel(_Part):
         except KeyboardInterrupt:  # the cell is over: there is nothing left to interrupt
             self._post_run_cell(result)
         except Exception as error:
+            if is_interrupt(error):
+                raise
             self.recorder.note_fault(error)
 
     def _calling(self) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..journal.events import message_payload
+from ..journal.interrupts import is_interrupt
 from .recorder import Recorder
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Tap:
             except RecursionError:  # the user's code stands where there is no room for ours
                 self._missed.append(frames)
             except Exception as error:
+                if is_interrupt(error):
+                    raise
                 self._recorder.note_fault(error)
         return self._send(frames, *args, **kwargs)
 

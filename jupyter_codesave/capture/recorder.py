@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..journal import events
+from ..journal.interrupts import is_interrupt
 from ..model.skip import is_skipped
 
 if TYPE_CHECKING:
@@ -377,6 +378,8 @@ class Recorder:
         except RecursionError:  # no room for ours: it is brought again
             raise
         except Exception as error:
+            if is_interrupt(error):
+                raise
             self.event("gap", reason=f"a message cannot be recorded: {error}", lost=1)
             raise
         self.session.journal.append(payload)
@@ -404,6 +407,8 @@ class Recorder:
         try:
             return work(*arguments)
         except Exception as error:
+            if is_interrupt(error):
+                raise
             self.note_fault(error)
             return None
 

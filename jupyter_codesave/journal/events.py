@@ -22,7 +22,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from deflate import crc32  # zlib's, in a tenth of the time: half the cost of a large output
+from .crc import crc32
+from .interrupts import is_interrupt
 
 VERSION = 1
 MAGIC = b"CSJRNL01"
@@ -115,7 +116,9 @@ def event_payload(event: str, fields: dict[str, Any]) -> bytes:
     """
     try:
         text = _dump({"event": event, **fields})
-    except Exception:
+    except Exception as error:
+        if is_interrupt(error):
+            raise
         text = _dump({"event": event, **{name: _whole(value) for name, value in fields.items()}})
     return EVENT + text.encode("utf-8", "replace")
 
@@ -138,7 +141,9 @@ def _execution(run: str, notebook: str | None, store_history: bool) -> str:
 def _whole(value: Any) -> Any:
     try:
         _dump(value)
-    except Exception:
+    except Exception as error:
+        if is_interrupt(error):
+            raise
         return None
     return value
 

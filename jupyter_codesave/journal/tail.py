@@ -34,6 +34,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .handle import identity, lifted
+from .interrupts import is_interrupt
+
 MAGIC = b"CSTAIL01"
 SUFFIX = ".tail"
 STREAMS = ("stdout", "stderr")
@@ -153,7 +156,8 @@ class Tail:
         self.streams: list[TailStream] = []
         self.lock = threading.RLock()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-        self.handle = os.open(path, flags, 0o600)
+        self.handle = lifted(os.open(path, flags, 0o600))
+        self._identity = identity(self.handle)
         self.end = self.apart = _START + _CHUNK * sum(_CHUNKS)  # where large texts go
         try:
             # Without blocks of its own a mapped file on a full disk would kill the process.
@@ -201,8 +205,18 @@ class Tail:
         for stream in self.streams:
             stream.wipe()
         with self.lock:
-            self.apart = self.end
-            os.ftruncate(self.handle, self.end)
+            self._empty()
+
+    def _empty(self) -> None:
+        """Leave nothing behind the chunks."""
+        self.check()
+        self.apart = self.end
+        os.ftruncate(self.handle, self.end)
+
+    def check(self) -> None:
+        """OSError when the user closed our descriptor: its number may be that of a file of his."""
+        if identity(self.handle) != self._identity:
+            raise OSError("the tail was closed")
 
     def lay_apart(self, data: bytes) -> int:
         """Put a large text behind the chunks; give its place in the file."""
@@ -212,8 +226,8 @@ class Tail:
                     stream.publish_apart()
             if self.apart > self.end and all(s.is_apart_published for s in self.streams):
                 self.settle()
-                self.apart = self.end
-                os.ftruncate(self.handle, self.end)
+                self._empty()
+            self.check()
             place, self.apart = self.apart, self.apart + len(data)
         left, at = memoryview(data), place
         while left:
@@ -234,8 +248,9 @@ class Tail:
             stream.stop()
         if self.handle >= 0:
             handle, self.handle = self.handle, -1
-            with suppress(OSError):
-                os.close(handle)
+            if identity(handle) == self._identity:
+                with suppress(OSError):
+                    os.close(handle)
 
 
 class TailStream:
@@ -285,7 +300,9 @@ class TailStream:
                 parent = self._who()
             self._missed.append((parent, string))
             self._parent = None
-        except Exception:
+        except Exception as error:
+            if is_interrupt(error):
+                raise
             self.stop()
 
     def flush(self) -> None:
@@ -418,6 +435,7 @@ class TailStream:
         chunk = self._chunks[index]
         if chunk is None:
             place = self._places[index]
+            self._tail.check()
             chunk = self._chunks[index] = mmap.mmap(self._tail.handle, _CHUNK, offset=place)
         self._lap += 1
         chunk[:] = b"\xff" * _CHUNK

@@ -17,21 +17,26 @@ import os
 import struct
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from os import write  # at once: `os.write` may be mocked for a while
 from pathlib import Path
+from threading import Thread
+from time import monotonic, time_ns
 from typing import Any
 
 from ..disk import sync_folder
 from . import events
 from .condition import Condition
 from .events import LARGE, Payload
+from .handle import identity, lifted
+from .interrupts import is_interrupt
 
 QUEUE_LIMIT = 32 << 20
 _SYNC_EVERY = 0.7  # s
 _RETRY_EVERY = 1.0  # s
+_OF_THE_DISK = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EPERM")
 _PATIENCE = 20.0  # s that somebody waits for room in the queue
 _MOST_PARTS = 64  # that are written one by one
 _SLICE = 512 << 10  # bytes of one write: Linux takes a fifth of the time of 20 MB at once
@@ -49,7 +54,7 @@ class Writer:
         self.path = path
         self.failure: str | None = None
         self._handle = -1
-        self._inode = 0
+        self._identity: tuple[int, int] | None = None
         self._sequence = 0
         self._offset = 0  # end of the last good record
         self._pending = (0, 0)  # bytes and number of the records being written
@@ -65,7 +70,7 @@ class Writer:
         self._taken = self._done = 0  # how many were ever queued, and of them written
         self.lock = threading.RLock()
         self._changed = Condition(self.lock)
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: dict[str, Thread] = {}
 
     # -- opening and closing --------------------------------------------------------------------
 
@@ -75,7 +80,7 @@ class Writer:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
             flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-            self._handle = os.open(self.path, flags, 0o600)
+            self._handle = lifted(os.open(self.path, flags, 0o600))
             self._take(0, 0)
             self._write_all([events.MAGIC])
             self._offset = len(events.MAGIC)
@@ -99,7 +104,7 @@ class Writer:
 
     def _take(self, sequence: int, offset: int) -> None:
         _lock(self._handle)
-        self._inode = os.fstat(self._handle).st_ino
+        self._identity = identity(self._handle)
         self._sequence, self._offset = sequence, offset
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
@@ -134,7 +139,8 @@ class Writer:
     def is_in_place(self) -> bool:
         """Tell whether the file still lies where it was created; a purge takes it away."""
         try:
-            return os.stat(self.path).st_ino == self._inode
+            status = os.stat(self.path)
+            return (status.st_dev, status.st_ino) == self._identity
         except FileNotFoundError:
             return False
         except OSError:  # whoever cannot look does not know
@@ -149,14 +155,12 @@ class Writer:
         with self.lock:
             self._closing = True
             self._changed.notify_all()
-            handle, self._handle = self._handle, -1
-        with suppress(OSError):
-            os.close(handle)
+            self._leave()
 
     def _leave(self) -> None:
-        """In a forked child: not ours any more, and its lock must end with the parent."""
+        """Let go; in a forked child, too, since the lock must end with its parent."""
         handle, self._handle = self._handle, -1
-        if handle >= 0:
+        if identity(handle) == self._identity:
             with suppress(OSError):
                 os.close(handle)
 
@@ -191,9 +195,9 @@ class Writer:
                 self._mark_dirty()
 
     def _enqueue(self, payloads: Sequence[Payload], size: int, *, wait: bool) -> None:
-        deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
+        deadline = monotonic() + (0 if self._hangs else _PATIENCE)
         while wait and self._queue and self._queued + size > QUEUE_LIMIT:
-            left = deadline - time.monotonic()
+            left = deadline - monotonic()
             if left <= 0:  # a disk that hangs must not hang the user's cell
                 self._hangs = True
                 self._lost += len(payloads)
@@ -219,7 +223,7 @@ class Writer:
 
     def _wake(self, name: str, work: Callable[[], None]) -> bool:
         if name not in self._threads:
-            thread = threading.Thread(
+            thread = Thread(
                 target=self._serve, args=(name, work), name=f"codesave-journal-{name}", daemon=True
             )
             try:
@@ -254,9 +258,9 @@ class Writer:
         with self.lock:
             self._drain()
             taken = self._taken
-            deadline = time.monotonic() + (0 if self._hangs else _PATIENCE)
+            deadline = monotonic() + (0 if self._hangs else _PATIENCE)
             while self._done < taken and self._handle >= 0:
-                if (left := deadline - time.monotonic()) <= 0:
+                if (left := deadline - monotonic()) <= 0:
                     return
                 self._changed.wait(left)
 
@@ -264,11 +268,11 @@ class Writer:
         """Return when all that was appended is on the disk, or after `timeout` seconds."""
         if self._handle < 0:
             return
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         with self.lock:
             if self._queue:
                 self._drain()
-            while self._queue and (left := deadline - time.monotonic()) > 0:
+            while self._queue and (left := deadline - monotonic()) > 0:
                 self._changed.wait(left)
             self._dirty = False
         self._flush()
@@ -320,18 +324,24 @@ class Writer:
     def _write(self, payloads: Sequence[Payload], size: int) -> None:
         if self._pending[0]:
             self._reconcile()
-        try:
-            if self.failure is None or self._resume():
+        while True:
+            try:
+                if self.failure is not None and not self._resume():
+                    break
                 self._record(payloads, size)
                 return
-        except RecursionError:  # the user's own: whoever brought this brings it again
-            raise
-        except Exception as error:
-            self._fail(error)
+            except RecursionError:  # the user's own: whoever brought this brings it again
+                raise
+            except Exception as error:
+                if is_interrupt(error):
+                    raise
+                self._fail(error)
+                if self._retry_at:
+                    break
         self._lost += len(payloads)
 
     def _record(self, payloads: Sequence[Payload], size: int) -> None:
-        now, number = time.time_ns(), self._sequence
+        now, number = time_ns(), self._sequence
         length = size + events.HEADER.size * len(payloads)
         if size < LARGE:
             data = b""
@@ -339,7 +349,7 @@ class Writer:
                 data += events.encode(number, now, payload)  # type: ignore[arg-type]  # it is whole
                 number += 1
             self._pending = (length, len(payloads))
-            if (written := os.write(self._handle, data)) < length:
+            if (written := write(self._handle, data)) < length:
                 self._write_all([memoryview(data)[written:]])
         else:
             parts: list[bytes | memoryview] = []
@@ -358,12 +368,15 @@ class Writer:
             view = memoryview(part)
             while view:
                 # A full disk takes what fits of a slice, and says so next time.
-                view = view[os.write(self._handle, view[:_SLICE]) :]
+                view = view[write(self._handle, view[:_SLICE]) :]
 
     def _reconcile(self) -> None:
         """An interrupt came between the write and its booking: look what the file says."""
         try:
-            size = os.fstat(self._handle).st_size
+            status = os.fstat(self._handle)
+            if (status.st_dev, status.st_ino) != self._identity:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            size = status.st_size
             length, records = self._pending
             if size == self._offset + length:
                 self._sequence, self._offset = self._sequence + records, size
@@ -374,23 +387,38 @@ class Writer:
         self._pending = (0, 0)
 
     def _fail(self, error: Exception) -> None:
-        self._retry_at = time.monotonic() + _RETRY_EVERY
+        # What is not the disk's is tried again at once, but once only.
+        name = errno.errorcode.get(getattr(error, "errno", None) or 0)
+        waits = self.failure is not None or name in _OF_THE_DISK
+        self._retry_at = monotonic() + _RETRY_EVERY if waits else 0.0
         self.failure = reason(self.path, error)
         self._pending = (0, 0)
-        if self._handle >= 0:
+        if identity(self._handle) == self._identity:
             with suppress(OSError):
                 os.ftruncate(self._handle, self._offset)
 
     def _resume(self) -> bool:
         """Try again, not at every record: first the file's end, then a word on what was lost."""
-        if time.monotonic() < self._retry_at:
+        if monotonic() < self._retry_at:
             return False
+        if identity(self._handle) != self._identity:
+            self._reopen()
         os.ftruncate(self._handle, self._offset)
-        gap = {"reason": self.failure, "lost": self._lost}
-        payload = events.event_payload("gap", gap)
-        self._record([payload], len(payload))
+        if self._lost:
+            gap = {"reason": self.failure, "lost": self._lost}
+            payload = events.event_payload("gap", gap)
+            self._record([payload], len(payload))
         self.failure, self._lost = None, 0
         return True
+
+    def _reopen(self) -> None:
+        """The user closed our descriptor, and its number may be that of a file of his by now."""
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0))
+        if identity(handle) != self._identity:
+            os.close(handle)
+            raise FileNotFoundError(errno.ENOENT, "the journal was taken away")
+        self._handle = lifted(handle)
+        _lock(self._handle)
 
 
 def reason(path: Path, error: BaseException) -> str:

@@ -13,6 +13,7 @@ from tests.capture.journals import (
     is_anywhere,
     journal_paths,
     messages,
+    outputs,
     text_of,
     the_journal,
 )
@@ -200,3 +201,85 @@ def test_an_interrupt_that_comes_when_a_cell_has_ended_shows_nothing(home: Home)
     assert [text for text in shown if text] == ["ZeroDivisionError"]
     path = the_journal(home.data)
     assert [each["status"] for each in all_events(path, "execution-end")] == ["error"]
+
+
+CLOSE_OURS = """
+import os, time
+for number in os.listdir("/proc/self/fd"):
+    file = f"/proc/self/fd/{number}"
+    if os.path.exists(file) and os.readlink(file).endswith((".journal", ".tail")):
+        os.close(int(number)); closed = True
+assert closed
+mine = [open(f"mine{n}", "w+b", buffering=0) for n in range(4)]
+"""
+
+
+def test_who_closes_our_descriptors_has_his_files_as_he_wrote_them_and_loses_nothing(
+    home: Home,
+) -> None:
+    kernel = home.kernel()
+    kernel.run("print('before')")
+    kernel.run(CLOSE_OURS)
+    kernel.run("for file in mine: file.write(b'p' * 1_000_000)")
+    kernel.run("print('x' * 400_000); display('shown')")
+    kernel.run("print('later', [len(open(f'mine{n}').read().strip('p')) for n in range(4)])")
+    kernel.run("print('last')")
+    told = outputs(the_journal(home.data))
+    assert text_of(told[3]) == "x" * 400_000 + "\n"
+    assert text_of(told[4]) == "later [0, 0, 0, 0]\n"
+    assert text_of(told[5]) == "last\n"
+    kernel.stop()
+    assert {(home.work / f"mine{n}").read_bytes() for n in range(4)} == {b"p" * 1_000_000}
+
+
+TIMEOUTS = """
+import signal
+from IPython.display import publish_display_data
+class Late(Exception): pass
+def handle(*_): raise Late
+signal.signal(signal.SIGALRM, handle)
+came = shown = 0
+for n in range(100):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002 + n * 1e-6)
+        while True:
+            publish_display_data({"text/plain": "seen"})
+            shown += 1
+    except Late:
+        came += 1
+"""
+
+
+def test_a_timeout_of_the_users_own_reaches_him_wherever_it_comes(home: Home) -> None:
+    kernel = home.kernel()
+    kernel.run(TIMEOUTS)
+    shown, came = evaluate(kernel, "print(shown, came)").split()
+    assert came == "100"
+    kept = [m for m in messages(the_journal(home.data)) if m["type"] == "display_data"]
+    assert int(shown) <= len(kept) <= int(shown) + 100
+    assert all_events(the_journal(home.data), "gap") == []
+
+
+@pytest.mark.parametrize("mocked", ["os.write", "threading.Thread", "os.fstat", "time.time_ns"])
+def test_what_is_mocked_for_a_moment_costs_no_cell(home: Home, mocked: str) -> None:
+    kernel = home.kernel()
+    kernel.run("from unittest import mock")
+    kernel.run(f"with mock.patch({mocked!r}, side_effect=OSError('mocked')): display('inside')")
+    ran = [f"print('x' * 300_000); {number}" for number in range(4)]
+    for source in ran:
+        kernel.run(source)
+    kernel.stop()
+    assert [cell["source"] for cell in cells(the_journal(home.data))][2:] == ran
+    assert {text_of(o) for o in outputs(the_journal(home.data))[2:]} == {"x" * 300_000 + "\n"}
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('theirs')", "def squeeze(): return 'theirs'"])
+def test_a_module_of_the_users_may_have_the_name_of_one_of_ours(home: Home, body: str) -> None:
+    (home.work / "deflate.py").write_text("open('was run', 'a').write('x')\n" + body)
+    kernel = home.kernel()
+    kernel.run("'recorded'")
+    assert not (home.work / "was run").exists()
+    kernel.run("import deflate; print(deflate.squeeze())")
+    assert (home.work / "was run").exists()
+    assert "theirs" in json.dumps(outputs(the_journal(home.data))[1])
+    assert sources(home)[0] == "'recorded'"

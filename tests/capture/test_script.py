@@ -26,6 +26,7 @@ from tests.capture.journals import (
     fold,
     is_anywhere,
     journal_paths,
+    outputs,
     text_of,
     the_journal,
 )
@@ -862,6 +863,27 @@ if __name__ == "__main__":
         assert done.stderr == ""
         told = "{'nothing is saved: this is a forked child; its parent has the run'}"
         assert done.stdout.splitlines() == ["[]", "[]", "[]", told, "1"]
+
+
+def test_a_daemon_that_closes_all_descriptors_is_recorded_and_its_files_are_its_own(
+    run: Run, data: Path, tmp_path: Path
+) -> None:
+    source = """
+import os, time
+import jupyter_codesave as codesave
+run = codesave.init()
+print("before", flush=True)
+os.closerange(3, 256)
+mine = [open(f"mine{n}", "w+b", buffering=0) for n in range(60)]
+for file in mine: file.write(b"p" * 100_000)
+print("x" * 400_000, flush=True)
+print("after", flush=True)
+"""
+    done = run("t.py", source)
+    assert done.returncode == 0, done.stderr
+    assert {file.read_bytes() for file in tmp_path.rglob("mine*")} == {b"p" * 100_000}
+    (printed,) = outputs(the_journal(data))
+    assert text_of(printed) == "before\n" + "x" * 400_000 + "\nafter\n"
 
 
 def test_warnings_point_to_the_line_that_called(run: Run) -> None:

@@ -288,7 +288,7 @@ class _Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
         self._write = os.write
-        monkeypatch.setattr(writer.os, "write", self.write)
+        monkeypatch.setattr(writer, "write", self.write)
         monkeypatch.setattr(writer, "_RETRY_EVERY", 0.0)
 
     def write(self, handle: int, data: bytes) -> int:
@@ -437,7 +437,7 @@ def test_a_disk_that_hangs_is_waited_for_once_and_told(
 
     monkeypatch.setattr(writer, "_PATIENCE", 0.05)
     monkeypatch.setattr(writer, "QUEUE_LIMIT", 3 * LARGE)
-    monkeypatch.setattr(writer.os, "write", slow)
+    monkeypatch.setattr(writer, "write", slow)
     for number in range(9):  # returns, though nothing is written
         journal.message([bytes(LARGE + number)])
     assert asked.wait(60)
@@ -468,7 +468,7 @@ def test_nobody_waits_for_ever_until_a_disk_that_hangs_has_settled(
         return write(handle, data)
 
     monkeypatch.setattr(writer, "_PATIENCE", 0.05)
-    monkeypatch.setattr(writer.os, "write", slow)
+    monkeypatch.setattr(writer, "write", slow)
     journal.message([bytes(LARGE)])
     journal.settle()
     answers.set()

@@ -19,7 +19,7 @@ from typing import NamedTuple
 _CALLS = (
     "open,openat,creat,write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,"
     "unlink,unlinkat,ftruncate,mkdir,mkdirat,rmdir,close,lseek,link,linkat,fallocate,sendfile,"
-    "copy_file_range,dup,dup2"
+    "copy_file_range,dup,dup2,fcntl"
 )
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+)")
 _HALF = re.compile(r"(?P<pid>\d+) +(?P<begin>\w+\(.*) <unfinished \.\.\.>$")
@@ -111,6 +111,9 @@ class Disk:
             source, target = map(os.fsdecode, texts)
             if source in self._seen:
                 self._seen[target] = self._seen.pop(source)
+        elif call == "fcntl":
+            if "F_DUPFD" in arguments and first in self._open:
+                self._open[result] = self._open[first]
         elif first in self._open:
             self._changed(call, first, operation)
         return None
