@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import Lab, wait_until
 from tests.end_to_end.jupyterlab import execute, open_lab, wait_for_kernel, write_notebook
+from tests.end_to_end.test_comparer import leave
+from tests.journal.records import stream
 
 APPS = ("jupyterlab", "notebook")
 
@@ -173,6 +175,25 @@ def test_outputs_of_a_kernel_that_died_are_put_back(lab: Lab, page: Any) -> None
     page.locator(".codesave-Missed").wait_for()
     page.locator(".jp-Dialog").get_by_role("button", name="Put back").click()
     cell(page, 0).locator(".jp-OutputArea-output", has_text="before the end").wait_for()
+    assert page.problems == []
+
+
+def test_the_dialog_says_into_which_notebook_outputs_are_put_back(lab: Lab, page: Any) -> None:
+    name = "_".join(["what_was_measured_in_the_second_week_of_the_third_campaign"] * 3) + ".ipynb"
+    (lab.root / "named").mkdir()
+    path = write_notebook(lab.root / "named" / name, "print('found again')")
+    (cell_id,) = (each["id"] for each in json.loads(path.read_text())["cells"])
+    printed = ("print('found again')", [stream("found again\n")])
+    leave(lab, "named", [(cell_id, *printed)], notebook=f"named/{name}", minute=50)
+    open_lab(page, lab, f"named/{name}")
+    execute_nowait(page, "codesave:restore-outputs")
+    dialog = page.locator(".jp-Dialog", has=page.locator(".codesave-Missed"))
+    header = dialog.locator(".jp-Dialog-header")
+    header.wait_for()
+    assert header.inner_text() == f"Put missed outputs back into named/{name}"
+    assert header.evaluate("node => node.scrollWidth <= node.clientWidth")
+    dialog.get_by_role("button", name="Put back").click()
+    cell(page, 0).locator(".jp-OutputArea-output", has_text="found again").wait_for()
     assert page.problems == []
 
 

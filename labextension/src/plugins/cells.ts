@@ -148,7 +148,7 @@ export const cells: JupyterFrontEndPlugin<void> = {
         actions: ['compare']
       });
       const answer = await showDialog({
-        title: trans.__('Put missed outputs back'),
+        title: trans.__('Put missed outputs back into %1', path),
         body: new MissedPreview(found, trans),
         buttons: [
           Dialog.cancelButton(),
