@@ -9,17 +9,17 @@ from .normalize import Json
 
 
 def run_facts(base: Mapping[str, Any] | None, head: Mapping[str, Any] | None) -> Json:
-    """What two runs say of themselves: git and argv of both, packages and config that differ."""
-    old, new = base or {}, head or {}
-    both = base is not None and head is not None
-    packages = _differing("name", _packages(old), _packages(new)) if both else []
-    config = _mapping(old, "config"), _mapping(new, "config")
+    """What two runs say of themselves: git and argv of both, packages and config that differ.
+
+    Nothing where a side is no run: a file on disk has none of it to compare, so none was lost.
+    """
+    old, new = (base, head) if base is not None and head is not None else ({}, {})
     # a kernel's arguments are its launcher's, with a connection file that is new each time
     sides = [run if run.get("kind") != "kernel" else {} for run in (old, new)]
     return {
         "git": {"base": old.get("git"), "head": new.get("git")},
-        "packages": packages,
-        "config": _differing("key", *config) if both else [],
+        "packages": _differing("name", _packages(old), _packages(new)),
+        "config": _differing("key", _mapping(old, "config"), _mapping(new, "config")),
         "argv": {"base": sides[0].get("argv"), "head": sides[1].get("argv")},
     }
 

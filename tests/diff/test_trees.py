@@ -184,7 +184,23 @@ def test_the_facts_of_two_runs_are_compared() -> None:
         "config": [{"key": "lr", "base": 0.1, "head": 0.2}],
         "argv": {"base": ["a.py"], "head": ["a.py", "--fast"]},
     }
-    assert run_facts(None, head)["packages"] == []
+
+
+def test_nothing_of_a_run_is_lost_in_a_file_on_disk_which_has_no_facts() -> None:
+    run = {
+        "git": {"commit": "abc", "branch": "main", "dirty": True},
+        "environment": {"packages": {"numpy": "1"}},
+        "config": {"lr": 0.1},
+        "argv": ["a.py"],
+    }
+    nothing = {"base": None, "head": None}
+    for pair in ((run, None), (None, run), (None, None)):
+        assert run_facts(*pair) == {
+            "git": nothing,
+            "packages": [],
+            "config": [],
+            "argv": nothing,
+        }
 
 
 def test_outputs_left_out_are_in_no_answer() -> None:

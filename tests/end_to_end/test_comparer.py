@@ -294,6 +294,17 @@ def test_files_and_facts_of_two_runs_are_listed_and_shown(
     assert page.problems == []
 
 
+def test_the_facts_of_a_run_are_no_difference_to_a_notebook_on_disk(
+    lab: Lab, page: Any, two_runs: dict[str, Any]
+) -> None:
+    write_notebook(lab.root / "compared.ipynb", "import numpy", "rate = 0.3")
+    comparer = compare(page, lab, {"base": two_runs["head"], "head": "./compared.ipynb"})
+    cells(comparer, "modified").first.wait_for()
+    assert comparer.locator(".codesave-FileTree li[role=option]").count() == 1
+    assert comparer.get_by_text("Environment").count() == 0
+    assert page.problems == []
+
+
 def test_unchanged_files_stay_behind_a_button(lab: Lab, page: Any) -> None:
     packages = ("environment", {"python": "3.11", "packages": {"numpy": "1"}})
     base, head = (
