@@ -519,6 +519,7 @@ def test_a_comparison_without_a_server_says_so(
     failure.wait_for()
     page.locator(".codesave-Status button").click()
     dialog = page.locator(".jp-Dialog", has_text="does not answer")
+    dialog.wait_for()
     assert [each.inner_text() for each in dialog.get_by_role("button").all()] == ["Close"]
     dialog.get_by_role("button", name="Close").click()
     page.locator(".codesave-Status[data-state=unknown]").wait_for()
@@ -548,29 +549,55 @@ def test_a_file_that_was_compared_coarsely_says_so(
     assert page.problems == []
 
 
-def test_a_long_name_leaves_room_for_what_tells_two_runs_apart(lab: Lab, page: Any) -> None:
+def test_long_names_are_seen_to_their_ends_where_they_differ(lab: Lab, page: Any) -> None:
+    stem = "the_analysis_whose_name_nobody_wanted_to_be_as_long_as_it_became_in_the_end_"
     sides = {
         side: leave(
             lab,
             f"longname{side}",
             [("a", f"x = {minute}", [])],
-            notebook="the analysis whose name nobody wanted to be as long as it became.ipynb",
+            notebook=f"{stem}{side}.ipynb",
             minute=minute,
         )
         for minute, side in enumerate(("base", "head"), 90)
     }
-    for run in sides.values():
-        lab.api(f"runs/{run}", "PATCH", {"name": "what was tried, told at some length"})
+    for side, run in sides.items():
+        lab.api(f"runs/{run}", "PATCH", {"name": f"what was tried, told at some length: {side}"})
     page.set_viewport_size({"width": 1280, "height": 700})
     comparer = compare(page, lab, sides)
-    for title in comparer.locator(".codesave-Sides-title").all():
-        right = title.evaluate("node => node.getBoundingClientRect().right")
-        kept = title.locator(".codesave-mod-kept").all()
-        assert len(kept) == 2
-        for part in kept:
-            assert part.evaluate("node => node.scrollWidth <= node.clientWidth")
-            assert part.evaluate("node => node.getBoundingClientRect().right") <= right
+    for width in ("", "420px"):
+        comparer.evaluate("(node, width) => { node.style.maxWidth = width; }", width)
+        for side in ("base", "head"):
+            title = comparer.locator(f".codesave-mod-{side} .codesave-Sides-title")
+            said = title.get_attribute("title")
+            assert title.text_content() == said
+            assert f"{stem}{side}.ipynb · what was tried, told at some length: {side}" in said
+            assert is_whole(title)
+    comparer.locator(".codesave-Sides-side.codesave-mod-base").click()
+    picker = page.locator(".codesave-Picker")
+    for number, side in enumerate(("base", "head")):
+        picker.get_by_role("combobox").nth(number).fill(f"longname{side}")
+        listed = picker.get_by_role("listbox").nth(number)
+        chosen = listed.locator("[role=option][aria-selected=true]", has_text=f"{stem}{side}")
+        chosen.wait_for()
+        for row in listed.get_by_role("option").all():
+            assert all(is_whole(part) for part in row.locator("> *").all())
     assert page.problems == []
+
+
+def is_whole(text: Any) -> bool:
+    """Tell whether nothing of a text is cut, by itself or by what it stands in."""
+    whole: bool = text.evaluate(
+        """node => {
+            const range = document.createRange();
+            range.selectNodeContents(node);
+            const drawn = range.getBoundingClientRect();
+            const clips = [node, node.parentElement].map(each => each.getBoundingClientRect());
+            return drawn.width > 0 && node.scrollWidth <= node.clientWidth && clips.every(
+                clip => drawn.right <= clip.right + 0.5 && drawn.bottom <= clip.bottom + 0.5);
+        }"""
+    )
+    return whole
 
 
 def test_a_comparison_says_when_its_run_went_on(lab: Lab, page: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Lab, wait_until
 from tests.end_to_end.jupyterlab import execute, open_lab
-from tests.end_to_end.test_comparer import leave
+from tests.end_to_end.test_comparer import is_whole, leave
 from tests.store.made import Place, make_run
 
 PAGED = 130
@@ -99,6 +99,30 @@ def test_nothing_of_a_row_is_cut_in_a_narrow_panel(
             " && node.getBoundingClientRect().right <= row.getBoundingClientRect().right",
             run.element_handle(),
         )
+    assert page.problems == []
+
+
+def test_long_names_are_told_apart_by_their_ends(lab: Lab, page: Any) -> None:
+    stem = "measured_in_the_second_week_of_the_third_campaign_and_cleaned_"
+    for minute, end in enumerate(("first", "final"), 70):
+        run = leave(
+            lab,
+            f"ends{end}",
+            [("a", "x = 1", [])],
+            notebook=f"ends/{stem}{end}.ipynb",
+            minute=minute,
+        )
+        lab.api(f"runs/{run}", "PATCH", {"name": f"with everything that was tried before, {end}"})
+    history = open_history(page, lab, "ends/")
+    history.evaluate("node => { node.style.width = node.style.minWidth = '215px'; }")
+    for part in (".codesave-RunGroup-title", ".codesave-Run-name"):
+        found = history.locator(part)
+        found.nth(1).wait_for()
+        assert all(is_whole(text) for text in found.all())
+    titles = history.locator(".codesave-RunGroup h3 button")
+    assert [each.get_attribute("title") for each in titles.all()] == [
+        f"ends/{stem}{end}.ipynb" for end in ("final", "first")
+    ]
     assert page.problems == []
 
 

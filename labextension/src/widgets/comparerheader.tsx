@@ -82,20 +82,22 @@ function titleOf(
 }
 
 function Sides({ model, actions, trans }: IProps): JSX.Element {
-  const titles = sideTitles(model, trans);
-  const side = (name: 'base' | 'head', label: string) => (
+  const [base, head] = sideTitles(model, trans);
+  const side = (name: 'base' | 'head', label: string, words: string) => (
     <button
       className={`codesave-Sides-side codesave-mod-${name}`}
       title={trans.__('Choose what to compare')}
       onClick={actions.pick}
     >
       <span className="codesave-Sides-label">{label}</span>
-      <Title words={titles[name === 'base' ? 0 : 1]} />
+      <span className="codesave-Sides-title" title={words}>
+        {words}
+      </span>
     </button>
   );
   return (
     <div className="codesave-Sides">
-      {side('base', trans.__('Base'))}
+      {side('base', trans.__('Base'), base)}
       <button
         className="codesave-Button"
         aria-label={trans.__('Swap base and head')}
@@ -104,26 +106,8 @@ function Sides({ model, actions, trans }: IProps): JSX.Element {
       >
         ⇄
       </button>
-      {side('head', trans.__('Head'))}
+      {side('head', trans.__('Head'), head)}
     </div>
-  );
-}
-
-/** Characters of a title's part that is never cut: of a time, a count or an id. */
-const KEPT = 24;
-
-/** A long name is cut, what tells it from others of that name is not. */
-function Title({ words }: { words: string }): JSX.Element {
-  const parts = words.split(' · ').map((part, i) => (
-    <span key={i} className={i > 0 && part.length <= KEPT ? 'codesave-mod-kept' : ''}>
-      {i > 0 && ' · '}
-      {part}
-    </span>
-  ));
-  return (
-    <span className="codesave-Sides-title" title={words}>
-      {parts}
-    </span>
   );
 }
 
