@@ -272,6 +272,46 @@ def test_the_clicked_cell_is_not_recorded_whichever_is_active(
     assert problems(page, app) == []
 
 
+@pytest.mark.parametrize("app", APPS)
+def test_a_cell_is_marked_as_not_recorded_whatever_says_so(
+    servers: dict[str, Lab], page: Any, app: str
+) -> None:
+    lab = servers[app]
+    sources = ["tag = 1", "metadata = 1", "%%codesave skip\nline = 1", "recorded = 1"]
+    path = write_notebook(lab.root / "said.ipynb", *sources)
+    written = nbformat.read(path, as_version=4)
+    written.cells[0].metadata["tags"] = ["codesave-skip"]
+    written.cells[1].metadata["codesave"] = {"capture": "off"}
+    nbformat.write(written, path)
+    open_notebook(page, lab, app, "said.ipynb")
+    said = page.locator(".jp-CodeCell[data-codesave-skip='Not recorded']")
+    said.nth(2).wait_for()
+    assert [text.splitlines()[-1] for text in said.locator(".cm-content").all_inner_texts()] == [
+        "tag = 1",
+        "metadata = 1",
+        "line = 1",
+    ]
+    for place in range(4):
+        run(page, place)
+    found = wait_until(lambda: recorded(lab, "said.ipynb", 1), "the run")
+    session = lab.api(f"runs/{found['id']}/notebook")["cells"]
+    assert [each["source"] for each in session] == ["recorded = 1"]
+
+    item = page.locator(".lm-Menu-item.lm-mod-toggled", has_text="Don’t record this cell")
+    cell(page, 2).locator(".jp-InputPrompt").click(button="right")
+    item.and_(page.locator("[aria-disabled=true]")).wait_for()
+    page.keyboard.press("Escape")
+    cell(page, 1).locator(".jp-InputPrompt").click(button="right")
+    item.click()
+    cell(page, 1).and_(page.locator(":not([data-codesave-skip])")).wait_for()
+    cell(page, 2).locator(".cm-line").first.click()
+    page.keyboard.press("Home")
+    page.keyboard.type("# ")
+    cell(page, 2).and_(page.locator(":not([data-codesave-skip])")).wait_for()
+    assert said.count() == 1
+    assert problems(page, app) == []
+
+
 def test_a_notebook_is_compared_with_its_last_run_version_or_anything(lab: Lab, page: Any) -> None:
     write_notebook(lab.root / "against.ipynb", "rate = 1")
     open_lab(page, lab, "against.ipynb")

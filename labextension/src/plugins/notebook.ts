@@ -6,7 +6,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { pathReference } from '../client';
 import { CommandIDs } from '../commands';
-import { isSkipped, SKIP_TAG, tagsOf } from '../model/skip';
+import { isSkipped, saysSkip, setSkipped } from '../model/skip';
 import { ICodeSave, type IRun } from '../tokens';
 import { diffIcon } from '../widgets/icons';
 
@@ -98,16 +98,18 @@ export const notebook: JupyterFrontEndPlugin<void> = {
     };
     app.commands.addCommand(CommandIDs.skipCell, {
       label: trans.__('Don’t record this cell'),
-      isEnabled: args => meant(args)?.type === 'code',
-      isToggled: args => isSkipped(meant(args)),
+      isEnabled: args => {
+        const cell = meant(args);
+        return cell?.type === 'code' && !saysSkip(cell.sharedModel.getSource());
+      },
+      isToggled: args => {
+        const cell = meant(args);
+        return cell !== undefined && isSkipped(cell);
+      },
       execute: args => {
         const cell = meant(args);
-        const rest = tagsOf(cell).filter(tag => tag !== SKIP_TAG);
-        const next = isSkipped(cell) ? rest : [...rest, SKIP_TAG];
-        if (next.length) {
-          cell?.setMetadata('tags', next);
-        } else {
-          cell?.deleteMetadata('tags');
+        if (cell) {
+          setSkipped(cell, !isSkipped(cell));
         }
       }
     });
