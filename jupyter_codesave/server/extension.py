@@ -103,6 +103,7 @@ class CodeSaveServer:
             "decided_by": decision(settings)[1],
             "dir": str(self.folder),
             **json.loads(await self.reads.call("size")),
+            "behind": self.follower.behind,
             "recording": [*self.follower.sessions.values(), *await self.levels.entries()],
             "version": __version__,
         }
@@ -146,6 +147,10 @@ class CodeSaveServer:
             user = {key: value for key, value in user.items() if value is not None}
             resolve(explicit=user)  # refuses unknown keys and bad values
             control["user"] = user
+        self.tell_status()
+
+    def tell_status(self) -> None:
+        """Let the browser ask anew for `status`."""
         self._switch = None
         self.heed_switch()
 

@@ -31,6 +31,7 @@ class Follower:
         self._ingesting = asyncio.Lock()
         self._grown: set[Path] = set()  # journals that wait for their turn
         self.sessions: dict[str, dict[str, Any]] = {}  # of live journals, by session
+        self.behind: str | None = None  # why what is recorded does not reach the store
 
     def start(self) -> None:
         """Begin to follow; returns at once."""
@@ -64,10 +65,13 @@ class Follower:
                 answer = await self._codesave.ingests.call("ingest", paths=names, commit=commit)
             except CodeSaveError as error:
                 self._log.warning("jupyter_codesave: nothing could be ingested: %s", error)
+                self._fall_behind(str(error))
                 return
         found = json.loads(answer)
         for fault in found["errors"]:
             self._log.warning("jupyter_codesave: %(journal)s was not ingested: %(message)s", fault)
+        if found["errors"] or paths is None:  # one journal alone does not speak for the others
+            self._fall_behind(found["errors"][0]["message"] if found["errors"] else None)
         self._tell(found["sessions"])
         for change in found["changes"]:
             self._codesave.emit(change["action"], change["run"])
@@ -89,6 +93,12 @@ class Follower:
                 await self._codesave.ingests.call("rename", old=old, new=new)
             except CodeSaveError as error:
                 self._log.warning("jupyter_codesave: %s keeps its series: %s", old, error)
+
+    def _fall_behind(self, reason: str | None) -> None:
+        """Tell once why the store does not keep up with the journals, and when it does again."""
+        if reason != self.behind:
+            self.behind = reason
+            self._codesave.tell_status()
 
     def _tell(self, sessions: list[dict[str, Any]]) -> None:
         before, self.sessions = self.sessions, {entry["session"]: entry for entry in sessions}
@@ -129,6 +139,8 @@ class Follower:
                 self._codesave.heed_switch()
                 if next(self._folder.glob("*" + SUFFIX), None) is not None or self.sessions:
                     await self.ingest()
+                else:
+                    self._fall_behind(None)
                 await self._codesave.levels.heed()
             except Exception as error:  # a disk that is away for a moment is not the end
                 self._log.warning("jupyter_codesave: %s was not looked at: %r", self._folder, error)

@@ -1,12 +1,14 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { InputDialog, Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { pathReference } from './client';
 import { CommandIDs, text } from './commands';
 import { inOrder } from './model/runs';
 import { runTitle } from './model/titles';
 import type { ICodeSave, IRun } from './tokens';
+import { showFailure } from './widgets/failure';
 
 /** The commands on a run: the one given as `run`, else the focused or the clicked one. */
 export function addRunCommands(
@@ -26,13 +28,27 @@ export function addRunCommands(
   const compare = (base: string, head: string) =>
     commands.execute(CommandIDs.compare, { base, head });
 
-  commands.addCommand(CommandIDs.compareSelected, {
+  const tell = (error: Error) => showFailure(trans.__('This could not be done'), error);
+  /** A command that fails tells so: of what a menu asked for nobody else would. */
+  const add = (id: string, options: CommandRegistry.ICommandOptions) =>
+    commands.addCommand(id, {
+      ...options,
+      execute: async args => {
+        try {
+          return await options.execute(args);
+        } catch (error) {
+          await tell(error as Error);
+        }
+      }
+    });
+
+  add(CommandIDs.compareSelected, {
     label: trans.__('Compare the two selected runs'),
     isEnabled: () => runs.pair !== null,
     execute: () => runs.pair && compare(runs.pair.base, runs.pair.head)
   });
 
-  commands.addCommand(CommandIDs.selectForCompare, {
+  add(CommandIDs.selectForCompare, {
     label: trans.__('Select for compare'),
     execute: args => {
       const id = clicked(args);
@@ -43,7 +59,7 @@ export function addRunCommands(
     }
   });
   let chosen: string | null = null;
-  commands.addCommand(CommandIDs.compareWithSelected, {
+  add(CommandIDs.compareWithSelected, {
     label: trans.__('Compare with selected'),
     isEnabled: () => chosen !== null || runs.selection.length > 0,
     execute: async args => {
@@ -57,7 +73,7 @@ export function addRunCommands(
     }
   });
 
-  commands.addCommand(CommandIDs.compareWithDisk, {
+  add(CommandIDs.compareWithDisk, {
     label: trans.__('Compare with notebook on disk'),
     execute: async args => {
       const run = await fetched(args);
@@ -75,7 +91,7 @@ export function addRunCommands(
     }
   });
 
-  commands.addCommand(CommandIDs.comparePrevious, {
+  add(CommandIDs.comparePrevious, {
     label: trans.__('Compare with previous run'),
     execute: async args => {
       const run = await fetched(args);
@@ -107,7 +123,7 @@ export function addRunCommands(
     return button.accept ? value : null;
   };
 
-  commands.addCommand(CommandIDs.rename, {
+  add(CommandIDs.rename, {
     label: trans.__('Rename run…'),
     execute: async args => {
       const run = await fetched(args);
@@ -119,7 +135,7 @@ export function addRunCommands(
     }
   });
 
-  commands.addCommand(CommandIDs.tag, {
+  add(CommandIDs.tag, {
     label: trans.__('Tag run…'),
     execute: async args => {
       const run = await fetched(args);
@@ -132,7 +148,7 @@ export function addRunCommands(
     }
   });
 
-  commands.addCommand(CommandIDs.restore, {
+  add(CommandIDs.restore, {
     label: trans.__('Restore run'),
     isVisible: () => runs.listed === 'deleted',
     execute: async args => {
@@ -144,7 +160,7 @@ export function addRunCommands(
     }
   });
 
-  commands.addCommand(CommandIDs.remove, {
+  add(CommandIDs.remove, {
     label: trans.__('Delete run'),
     isVisible: () => runs.listed !== 'deleted',
     isEnabled: () => runs.listed !== 'deleted',
@@ -156,7 +172,9 @@ export function addRunCommands(
       await runs.delete(run.id);
       Notification.info(trans.__('Deleted %1', runTitle(run)), {
         autoClose: 15_000,
-        actions: [{ label: trans.__('Undo'), callback: () => void runs.restore(run.id) }]
+        actions: [
+          { label: trans.__('Undo'), callback: () => void runs.restore(run.id).catch(tell) }
+        ]
       });
     }
   });

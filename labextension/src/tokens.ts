@@ -146,6 +146,8 @@ export interface IStatus {
   size: number;
   budget: number | null;
   waiting: number;
+  /** Why what is recorded does not reach the store; null where it does. */
+  behind: string | null;
   recording: IRecording[];
   version: string;
 }

@@ -36,3 +36,34 @@ def test_a_journal_that_grows_while_it_is_ingested_is_ingested_once_more(tmp_pat
 
     run_async(grow())
     assert calls == [["a"], ["a", "b"]]
+
+
+def test_the_browser_is_told_once_that_the_store_fell_behind_and_once_that_it_caught_up(
+    tmp_path: Path,
+) -> None:
+    answers: list[list[dict[str, str]]] = [
+        [{"journal": "a", "message": "the catalog cannot be written"}],
+        [{"journal": "a", "message": "the catalog cannot be written"}],
+        [],
+        [],
+    ]
+    told: list[str | None] = []
+
+    async def call(_: str, paths: list[str] | None, commit: bool) -> str:
+        return json.dumps({"errors": answers.pop(0), "sessions": [], "changes": []})
+
+    async def follow() -> None:
+        codesave: Any = SimpleNamespace(
+            folder=tmp_path,
+            ingests=SimpleNamespace(call=call),
+            tell_status=lambda: told.append(follower.behind),
+        )
+        follower = Follower(codesave, logging.getLogger(__name__))
+        await follower.ingest()
+        await follower.ingest([tmp_path / "a.journal"])
+        await follower.ingest([tmp_path / "b.journal"])
+        assert follower.behind == "the catalog cannot be written"
+        await follower.ingest()
+
+    run_async(follow())
+    assert told == ["the catalog cannot be written", None]

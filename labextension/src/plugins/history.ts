@@ -27,7 +27,7 @@ export const history: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_codesave');
-    const browser = new RunBrowser(codesave.runs, app.commands, trans);
+    const browser = new RunBrowser(codesave.runs, codesave.recording, app.commands, trans);
     app.shell.add(browser, 'left', { rank: 650 });
     restorer?.add(browser, browser.id);
 

@@ -45,6 +45,7 @@ export const recording: JupyterFrontEndPlugin<void> = {
           : trans.__('Decided by: %1.', by);
       const lines = [
         status && state !== 'failed' ? decided : reason,
+        status?.behind,
         sourcesOnly && trans.__('Only the sources of cells are kept, not what they put out.'),
         status && trans.__('Kept in %1, %2 so far.', status.dir, bytes(status.size))
       ];

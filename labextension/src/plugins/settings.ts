@@ -1,9 +1,9 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { JSONExt, type JSONValue } from '@lumino/coreutils';
 import { ICodeSave, type ISettingsPayload } from '../tokens';
+import { showFailure } from '../widgets/failure';
 
 const ID = 'jupyter-codesave:plugin';
 const NAMES = ['automatic', 'capture', 'input_answers', 'budget'] as const;
@@ -82,7 +82,7 @@ export const settings: JupyterFrontEndPlugin<void> = {
         server = await client.saveSettings(Object.fromEntries(changed));
         await recording.refresh();
       } catch (error) {
-        Notification.error(trans.__('The setting was not taken: %1', (error as Error).message));
+        void showFailure(trans.__('The setting was not taken'), error as Error);
       }
       await take();
     });

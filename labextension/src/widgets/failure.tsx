@@ -1,3 +1,4 @@
+import { showErrorMessage } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
@@ -17,4 +18,9 @@ export function Failure({ error, again, trans }: IProps): JSX.Element {
       </button>
     </div>
   );
+}
+
+/** Tells what went wrong in whole: a notification would cut the way out off. */
+export function showFailure(title: string, { message }: Error): Promise<void> {
+  return showErrorMessage(title, message.charAt(0).toUpperCase() + message.slice(1));
 }

@@ -4,6 +4,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 import { CommandIDs } from '../commands';
+import type { RecordingModel } from '../model/recording';
 import type { RunsModel } from '../model/runs';
 import type { RunState } from '../tokens';
 import { codeHistoryIcon } from './icons';
@@ -15,6 +16,7 @@ const STATES: RunState[] = ['running', 'finished', 'crashed', 'deleted'];
 export class RunBrowser extends ReactWidget {
   constructor(
     private model: RunsModel,
+    private recording: RecordingModel,
     private commands: CommandRegistry,
     private trans: TranslationBundle
   ) {
@@ -43,7 +45,14 @@ export class RunBrowser extends ReactWidget {
   protected render(): JSX.Element {
     return (
       <UseSignal signal={this.model.changed}>
-        {() => <History model={this.model} commands={this.commands} trans={this.trans} />}
+        {() => (
+          <History
+            model={this.model}
+            recording={this.recording}
+            commands={this.commands}
+            trans={this.trans}
+          />
+        )}
       </UseSignal>
     );
   }
@@ -55,12 +64,19 @@ interface IProps {
   trans: TranslationBundle;
 }
 
-function History({ model, commands, trans }: IProps): JSX.Element {
+interface IHistoryProps extends IProps {
+  recording: RecordingModel;
+}
+
+function History({ model, recording, commands, trans }: IHistoryProps): JSX.Element {
   return (
     <>
       <Filter model={model} trans={trans} />
       <Actions model={model} commands={commands} trans={trans} />
       <Fault model={model} trans={trans} />
+      <UseSignal signal={recording.changed}>
+        {() => <Behind recording={recording} trans={trans} />}
+      </UseSignal>
       <div className="codesave-RunBrowser-list">
         {model.groups.map((group, i) => (
           <RunGroup
@@ -155,6 +171,19 @@ function Fault({ model, trans }: Omit<IProps, 'commands'>): JSX.Element | null {
         {trans.__('Try again')}
       </button>
     </div>
+  ) : null;
+}
+
+/** Why runs that are recorded are not in the list. */
+function Behind({
+  recording,
+  trans
+}: Pick<IHistoryProps, 'recording' | 'trans'>): JSX.Element | null {
+  const behind = recording.error ? null : recording.status?.behind;
+  return behind ? (
+    <p className="codesave-note" role="status">
+      {trans.__('Not all that is recorded is listed yet: %1', behind)}
+    </p>
   ) : null;
 }
 

@@ -1,5 +1,4 @@
 import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
-import { Notification } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
@@ -14,7 +13,7 @@ import { saveAs } from './download';
 import { Drawn } from './drawn';
 import { empty } from './empty';
 import { executionsOf } from './executions';
-import { Failure } from './failure';
+import { Failure, showFailure } from './failure';
 import { Gallery } from './gallery';
 import { codeHistoryIcon } from './icons';
 import { note } from './note';
@@ -155,7 +154,9 @@ export class SessionViewer extends Panel {
 
   /** Says what went wrong with what a person asked for. */
   private attempt(todo: () => Promise<void>): void {
-    todo().catch((error: Error) => Notification.error(error.message));
+    todo().catch((error: Error) =>
+      showFailure(this.options.trans.__('This could not be done'), error)
+    );
   }
 
   protected onCloseRequest(msg: Message): void {
