@@ -21,7 +21,6 @@ from .twins import find_twins
 ALIKE = 0.25  # likeness from which two cells in a gap are the same cell, edited
 ALIKE_AMONG_FEW = 0.2  # the same in a gap of so few that place says something: FEW pairs at most
 FEW = 6
-ALIKE_ALONE = 0.08  # the same for a gap of one cell on each side
 ALIKE_ELSEWHERE = 0.5  # the same for a cell found out of order, or under another id
 PLACE = 0.2  # how much less a pair weighs that is at the start of a gap here and at its end there
 TELLING = 10  # characters of a source that are not the same by chance
@@ -186,7 +185,7 @@ class _Sides:
         pairs = len(rows) * len(columns)
         if pairs == 1 and self.was_filled(rows[0], columns[0]):
             return [(rows[0], columns[0], 1)]
-        enough = ALIKE_ALONE if pairs == 1 else ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
+        enough = ALIKE_AMONG_FEW if pairs <= FEW else ALIKE
         depth = {i: n / len(rows) for n, i in enumerate(rows)}
         depth_in_head = {j: n / len(columns) for n, j in enumerate(columns)}
         links = []

@@ -132,6 +132,44 @@ def test_few_unrelated_cells_are_paired() -> None:
     assert len(found.pairs) + len(found.moves) <= 15
 
 
+REPLACED = {
+    "a model by a function": (
+        "model = Pipeline([('scale', StandardScaler()), ('fit', Ridge(alpha=0.1))])\n"
+        "model.fit(train, labels)\nmodel",
+        "def missing(table):\n    counts = table.isna().sum()\n    return counts[counts > 0]\n\n"
+        "missing(survey)",
+    ),
+    "a folder by a file": (
+        "import os\n\nfor name in os.listdir(folder):\n    print(name)",
+        "with open('notes.txt') as file:\n    text = file.read()",
+    ),
+    "a loop by a loop": (
+        "for path in sorted(folder.glob('*.csv')):\n    frames.append(pd.read_csv(path))",
+        "total = 0\nfor row in answers:\n    if row.valid:\n        total += row.weight",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_cell_in_the_place_of_one_that_shares_its_signs_alone_is_another(name: str) -> None:
+    around = [code_cell("import pandas as pd"), code_cell("frame = pd.read_csv('ages.csv')")]
+    base, head = ([around[0], code_cell(source), around[1]] for source in REPLACED[name])
+    found = aligned(*map(without_ids, (base, head)))
+    assert found.pairs == [(0, 0), (2, 2)]
+    assert found.moves == []
+
+
+def test_a_cell_alone_in_its_place_is_found_again_when_much_of_it_changed() -> None:
+    around = [code_cell("import pandas as pd"), code_cell("frame = pd.read_csv('ages.csv')")]
+    for was, now in (
+        ("model.fit(train, labels)", "model.fit(train[columns], labels, epochs=20)"),
+        ("accuracy_score(y_test, y_pred)", "search.score(x_test, y_test)"),
+        ("plt.plot(x, y)", "plt.plot(days, totals, color='tab:red')"),
+    ):
+        base, head = ([around[0], code_cell(source), around[1]] for source in (was, now))
+        assert aligned(*map(without_ids, (base, head))).pairs == [(0, 0), (1, 1), (2, 2)]
+
+
 def test_repeated_cells_keep_the_outputs_they_have() -> None:
     def shown(n: int) -> dict[str, Any]:
         output = {"output_type": "stream", "name": "stdout", "text": f"{n}\n"}
