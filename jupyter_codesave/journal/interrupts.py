@@ -25,7 +25,7 @@ def is_interrupt(error: BaseException) -> bool:
         last = str(trace.tb_frame.f_globals.get("__name__"))
         trace = trace.tb_next
     known = {_PACKAGE, *sys.stdlib_module_names}
-    return _root(last) == _PACKAGE and _root(type(error).__module__) not in known
+    return _root(last) in known and _root(type(error).__module__) not in known
 
 
 def _root(module: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -280,6 +281,39 @@ def test_a_signal_handler_may_write_too(journal: Writer) -> None:
     found = names(journal.path)
     assert found.count("main") == scale(1000)
     assert found.count("handler") == handled > 0
+
+
+class LateError(Exception):
+    """What a timeout of the user's raises."""
+
+
+def test_what_another_thread_has_raised_in_ours_is_for_the_user(journal: Writer) -> None:
+    journal.event("number", number=-1)  # in 3.11 it may be raised in a thread that main starts
+    written = came = 0
+    main, ready = threading.get_ident(), threading.Event()
+
+    def interrupt() -> None:
+        for _ in range(scale(100)):
+            assert ready.wait(60)
+            ready.clear()
+            raise_in(ctypes.c_ulong(main), ctypes.py_object(LateError))
+
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    while came < scale(100):
+        try:
+            ready.set()
+            while True:
+                journal.event("number", number=written)
+                written += 1
+        except LateError:
+            came += 1
+    thread.join()
+    assert journal.failure is None
+    found = [decode_event(item) for item in read(journal.path)]
+    assert {event["event"] for event in found} == {"number"}
+    assert written < len(found) <= written + came + 1
 
 
 class _Disk:
