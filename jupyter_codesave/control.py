@@ -20,29 +20,46 @@ from .disk import sync_folder
 
 CONTROL_FILE = "control.json"
 _RENAMES = _PURGED = 200
+# Of any other error it may be that there is a file, and that it says off.
+NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PATIENCE = 2.0  # s that a change waits for another one
 
 
 def read_control(folder: Path) -> dict[str, Any]:
-    """Read control.json; {} when there is none. A damaged one may have said off: it does."""
+    """Read control.json; {} when there is none. A damaged one may have said off: it does.
+
+    One that cannot be read may say so, too: `unread` is all that there is then, and says why.
+    """
+    try:
+        return _read(folder)
+    except OSError as error:
+        return {"unread": why_unread(folder / CONTROL_FILE, error)}
+
+
+def _read(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / CONTROL_FILE).read_bytes())
-    except OSError:
+    except NO_FILE:
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {"user": {"capture": "off"}}
+
+
+def why_unread(file: str | os.PathLike[str], error: OSError) -> str:
+    """Name what decides that nothing is recorded when `file` is there and cannot be read."""
+    return f"{os.fspath(file)}, which may say off until it can be read ({error.strerror or error})"
 
 
 @contextmanager
 def changed_control(folder: Path) -> Iterator[dict[str, Any]]:
     """Give control.json to be changed, and replace it in one step; keys that are empty go.
 
-    Nobody else changes it meanwhile. OSError when it cannot be written.
+    Nobody else changes it meanwhile. OSError when it cannot be read or written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
-        control = read_control(folder)
+        control = _read(folder)  # what cannot be read now must not be written over
         yield control
         kept = {key: value for key, value in control.items() if value}
         draft = folder / f"{CONTROL_FILE}.{os.getpid()}.{os.urandom(4).hex()}"

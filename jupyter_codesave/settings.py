@@ -18,7 +18,7 @@ from typing import Any
 from traitlets import Bool, CaselessStrEnum, Integer, TraitError, Unicode
 from traitlets.config import Configurable
 
-from .control import read_control
+from .control import NO_FILE, read_control, why_unread
 from .errors import SettingsError
 
 CAPTURE = ("all", "sources", "off")
@@ -80,11 +80,15 @@ class StoreSettings(Configurable):
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting's value, where it came from, and whether an administrator fixed it."""
+    """A setting's value, where it came from, and whether an administrator fixed it.
+
+    `unread`: nobody said so; the source is a file that cannot be read and may say so.
+    """
 
     value: Any
     source: str
     locked: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,27 @@ class Level:
     values: Mapping[str, Any]
     admin: bool = False
     locked: frozenset[str] = frozenset()
+    unread: bool = False
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where settings are looked for, as of some moment: the user's code may change what says so.
+
+    (HOME, CODESAVE_DIR, Jupyter's variables, and the working folder of what is relative.)
+    """
+
+    folder: Path  # the data folder
+    configs: tuple[Path, ...]
+    home: str
+
+
+def places(environ: Mapping[str, str] = os.environ) -> Places:
+    """Find where settings are looked for; who asks for them again and again does it once."""
+    from jupyter_core.paths import jupyter_config_path
+
+    configs = [Path(folder).absolute() / CONFIG_FILE for folder in jupyter_config_path()]
+    return Places(data_dir(environ), tuple(configs), os.path.expanduser("~"))
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -103,7 +128,7 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(given).expanduser().absolute()
     from jupyter_core.paths import jupyter_data_dir
 
-    return Path(jupyter_data_dir()) / "codesave"
+    return Path(jupyter_data_dir()).absolute() / "codesave"
 
 
 def resolve(
@@ -114,15 +139,18 @@ def resolve(
     program: str | None = None,
     environ: Mapping[str, str] = os.environ,
     base: Configurable | None = None,
+    within: Places | None = None,
 ) -> dict[str, Setting]:
     """Decide every setting of CodeSave and StoreSettings for a folder (and a notebook or program).
 
     The project file above the notebook or program counts, and the one above the folder.
 
     `base` is a configured CodeSave or StoreSettings of a server; its values count as config.
-    Raises SettingsError naming key, value and file for an unknown key or a bad value.
+    `within` names the places when they were found before. A file that is there and cannot be read
+    says off. Raises SettingsError naming key, value and file for an unknown key or a bad value.
     """
-    levels = list(_levels(explicit, cwd, notebook, program, environ, base))
+    within = within or places(environ)
+    levels = list(_levels(explicit, cwd, notebook, program, environ, base, within))
     settings: dict[str, Setting] = {}
     for name, trait in _traits().items():
         saying = [(level, level.values[name]) for level in levels if name in level.values]
@@ -134,8 +162,8 @@ def resolve(
                 (level, value) for level, value in saying if _is_off(name, value)
             ]
         off = [(level, value) for level, value in saying if _is_off(name, value)]
-        chosen = (off or saying or [(Level("default", {}), trait.default_value)])[0]
-        settings[name] = Setting(chosen[1], chosen[0].source, locked=bool(locks))
+        level, value = (off or saying or [(Level("default", {}), trait.default_value)])[0]
+        settings[name] = Setting(value, level.source, locked=bool(locks), unread=level.unread)
     return settings
 
 
@@ -176,6 +204,7 @@ def _levels(
     program: str | None,
     environ: Mapping[str, str],
     base: Configurable | None,
+    within: Places,
 ) -> Iterator[Level]:
     if explicit:
         yield _known("the call", dict(explicit))
@@ -186,12 +215,14 @@ def _levels(
         if os.path.isabs(folder):
             projects |= {level.source: level for level in _project(Path(folder))}
     yield from projects.values()
-    control = read_control(data_dir(environ))
+    control = read_control(within.folder)
+    if "unread" in control:
+        yield _unread(control["unread"])
     if notebook and (said := (control.get("notebooks") or {}).get(notebook)):
         yield _known(f"the metadata of {notebook}", said)
     if user := control.get("user"):
         yield _known("user settings", user)
-    yield from _config_files()
+    yield from _config_files(within)
     if base is not None:
         own = {
             name: getattr(base, name)
@@ -224,17 +255,20 @@ def _project(folder: Path) -> Iterator[Level]:
     for candidate in [folder, *folder.parents][:40]:
         file = candidate / "pyproject.toml"
         try:
-            text = file.read_text("utf-8")
-        except (OSError, ValueError):
-            text = ""
-        if "tool.codesave" in text:
+            text = file.read_bytes()
+        except (*NO_FILE, ValueError):
+            text = b""
+        except OSError as error:
+            yield _unread(why_unread(file, error))
+            return
+        if b"tool.codesave" in text:
             if sys.version_info >= (3, 11):
                 import tomllib
             else:
                 import tomli as tomllib
             try:
-                level = _known(str(file), tomllib.loads(text)["tool"]["codesave"])
-            except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+                level = _known(str(file), tomllib.loads(text.decode())["tool"]["codesave"])
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise SettingsError(f"{file} cannot be read: {error}; mend it there") from None
             for name in StoreSettings.class_own_traits(config=True):
                 if name in level.values:  # a cloned project must not send a history elsewhere
@@ -249,25 +283,28 @@ def _project(folder: Path) -> Iterator[Level]:
             return
 
 
-def _config_files() -> Iterator[Level]:
-    from jupyter_core.paths import jupyter_config_path
-
-    home = str(Path.home())
-    for folder in jupyter_config_path():
-        file = Path(folder) / CONFIG_FILE
+def _config_files(within: Places) -> Iterator[Level]:
+    for file in within.configs:
         try:
             text = file.read_bytes()
-        except OSError:
+        except NO_FILE:
+            continue
+        except OSError as error:
+            yield _unread(why_unread(file, error))
             continue
         try:
             sections = json.loads(text)
             values = {**sections.get("StoreSettings", {}), **sections.get("CodeSave", {})}
             locked = frozenset(values.pop("locked", ()))
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise SettingsError(f"{file} cannot be read: {error}; mend it there") from None
-        admin = not str(file).startswith(home + os.sep) or folder.startswith(sys.prefix)
+        admin = not str(file).startswith(within.home + os.sep) or str(file).startswith(sys.prefix)
         level = _known(str(file), values)
         yield Level(level.source, level.values, admin, locked if admin else frozenset())
+
+
+def _unread(why: str) -> Level:
+    return Level(why, {"capture": "off"}, unread=True)
 
 
 def _known(source: str, values: Mapping[str, Any]) -> Level:

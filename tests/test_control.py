@@ -63,3 +63,12 @@ def test_a_renamed_notebook_is_found_by_its_new_name(tmp_path: Path) -> None:
     assert renamed(control, "/w/a.ipynb", since=0) == "/moved/b.ipynb"
     assert renamed(control, "/w/a.ipynb", since=4e9) == "/w/a.ipynb"
     assert renamed(control, "/other/a.ipynb", since=0) == "/other/a.ipynb"
+
+
+def test_one_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "control.json"
+    file.symlink_to(file)
+    with pytest.raises(OSError, match=r"control\.json"), changed_control(tmp_path):
+        pass
+    assert file.is_symlink()
+    assert "Too many levels" in read_control(tmp_path)["unread"]

@@ -144,3 +144,24 @@ def test_a_project_does_not_decide_where_a_history_is_kept(
     pyproject.write_text(f"[tool.codesave]\n{line}\n")
     with pytest.raises(SettingsError, match=r"not for a project to say.*pyproject\.toml"):
         resolve(cwd=places["cwd"], environ=places["environ"])
+
+
+@pytest.mark.parametrize("which", ["control", "pyproject", "user", "admin"])
+def test_a_file_that_cannot_be_read_may_say_off_and_does(
+    places: dict[str, Any], which: str
+) -> None:
+    control, pyproject = places["data"] / "control.json", places["cwd"] / "pyproject.toml"
+    file = {**places, "control": control, "pyproject": pyproject}[which]
+    file.symlink_to(file)  # as root may read anything else
+    setting = resolve(cwd=places["cwd"], environ=places["environ"])["capture"]
+    assert (setting.value, setting.unread) == ("off", True)
+    assert f"{file}, which may say off until it can be read" in setting.source
+    file.unlink()
+    assert found(places, "capture") == ("all", "default")
+
+
+def test_a_project_file_that_is_no_text_is_named(places: dict[str, Any]) -> None:
+    text = '[tool.codesave]\ncapture = "off"  # né'
+    (places["cwd"] / "pyproject.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"pyproject\.toml cannot be read"):
+        resolve(cwd=places["cwd"], environ=places["environ"])

@@ -80,6 +80,8 @@ def _why(source: str) -> str:
 def _way(recorder: Recorder, decided_by: str) -> str:
     if decided_by == MAGIC:
         return "%codesave on"
+    if recorder.switch.unread:
+        return "have it readable"
     if decided_by == "user settings" and recorder.switch.capture == "off":
         return "`jupyter codesave on`"
     return "change it there"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal import events
 from ..journal.interrupts import is_interrupt
+from ..model.digest import digest_of
 from ..model.skip import is_skipped
 
 if TYPE_CHECKING:
@@ -310,8 +311,6 @@ class Recorder:
         """Copies of the notebook file must not bring back what was not to be kept."""
         if not source.strip():
             return
-        from ..model.digest import digest_of
-
         fields = {
             "cell_id": cell_id,
             "source": digest_of(source.encode("utf-8", "replace")),

@@ -293,3 +293,112 @@ def test_a_cell_that_its_file_says_to_skip_is_nowhere_though_no_tag_is_sent(
     kernel.stop()
     assert not is_anywhere(home.data, CANARY)
     assert [found["source"] for found in cells(the_journal(home.data))] == [LATER]
+
+
+def _settled_by_home(home: Home) -> Path:
+    """Give the data folder when nothing but HOME says where anything is."""
+    for name in [name for name in home.environment if name.startswith(("CODESAVE", "JUPYTER"))]:
+        del home.environment[name]
+    return Path(home.json("status")["dir"])
+
+
+AWAY = {
+    "CODESAVE_DIR": "import os; os.environ['CODESAVE_DIR'] = os.getcwd()",
+    "HOME": "import os; os.environ['HOME'] = os.getcwd()",
+    "the working folder": "import os; os.mkdir('elsewhere'); os.chdir('elsewhere')",
+}
+
+
+@pytest.mark.parametrize("what", AWAY)
+def test_off_is_heard_by_a_kernel_whose_cells_changed_what_tells_where_it_is_said(
+    what: str, home: Home
+) -> None:
+    data = home.data
+    if what == "HOME":
+        data = _settled_by_home(home)
+    elif what == "the working folder":
+        home.environment["CODESAVE_DIR"], data = "kept", home.work / "kept"
+    kernel = home.kernel()
+    kernel.run(AWAY[what])
+    home.command("off")
+    kernel.run(f"'{CANARY}'")
+    kernel.stop()
+    assert not is_anywhere(data, CANARY)
+    assert [cell["source"] for cell in cells(the_journal(data))] == [AWAY[what]]
+
+
+@pytest.mark.parametrize("said", ["by `jupyter codesave off`", "in a config file"])
+def test_off_stays_off_when_a_cell_changes_home_and_its_notebook_is_saved(
+    said: str, home: Home
+) -> None:
+    data = _settled_by_home(home)
+    if said == "in a config file":
+        folder = Path(home.environment["HOME"]) / ".jupyter"
+        folder.mkdir(parents=True)
+        config = {"CodeSave": {"capture": "off"}}
+        (folder / "jupyter_codesave_config.json").write_text(json.dumps(config))
+    else:
+        home.command("off")
+    notebook = home.work / "code.ipynb"
+    notebook.write_text(json.dumps({"cells": [], "metadata": {}}))
+    kernel = home.kernel(notebook.name)
+    kernel.run(AWAY["HOME"])
+    notebook.write_text(json.dumps({"cells": [], "metadata": {"saved": True}}))
+    kernel.run(f"'{CANARY}'")
+    kernel.stop()
+    assert not is_anywhere(data, CANARY)
+    assert journal_paths(data) == []
+
+
+OUT_OF_DESCRIPTORS = """
+%codesave status
+from jupyter_codesave.capture.recorder import current
+current().background.drain(60)  # it gives back what it has open
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+held = []
+try:
+    while True: held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError: pass
+"""
+
+
+@pytest.mark.parametrize("where", ["user settings", "the notebook"])
+def test_off_that_cannot_be_read_is_off_and_is_asked_for_again(where: str, home: Home) -> None:
+    notebook = home.work / "code.ipynb"
+    notebook.write_text(json.dumps({"cells": [], "metadata": {}}))
+    kernel = home.kernel(notebook.name)
+    kernel.run(OUT_OF_DESCRIPTORS)
+    if where == "user settings":
+        home.command("off")
+    else:
+        off = {"codesave": {"capture": "off"}}
+        notebook.write_text(json.dumps({"cells": [], "metadata": off}))
+    kernel.run(f"'{CANARY}'")
+    told: list[str] = []
+    kernel.client.execute_interactive(
+        "%codesave", timeout=60, output_hook=lambda m: told.append(m["content"].get("text", ""))
+    )
+    way = "which may say off until it can be read (Too many open files); have it readable to record"
+    assert way in "".join(told)
+    kernel.run("for each in held: os.close(each)")
+    kernel.run(f"'{CANARY}'")
+    home.command("on")
+    notebook.write_text(json.dumps({"cells": [], "metadata": {}}))
+    kernel.run("'on'")
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+    kept = [cell["source"] for cell in cells(the_journal(home.data))]
+    assert kept == [OUT_OF_DESCRIPTORS, "'on'"]
+
+
+def test_a_notebook_file_that_cannot_be_read_may_say_off_and_does(home: Home) -> None:
+    notebook = home.work / "code.ipynb"
+    notebook.symlink_to(notebook)  # as root may read anything else
+    kernel = home.kernel(notebook.name)
+    kernel.run(f"'{CANARY}'")
+    notebook.unlink()
+    kernel.run("'there is none'")
+    kernel.stop()
+    assert not is_anywhere(home.data, CANARY)
+    assert [cell["source"] for cell in cells(the_journal(home.data))] == ["'there is none'"]
