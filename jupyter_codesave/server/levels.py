@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
-from ..settings import decision, resolve
+from ..settings import decision, places, resolve
+from .observed import environment_of
 
 if TYPE_CHECKING:
     from .extension import CodeSaveServer
@@ -27,7 +29,7 @@ class Levels:
         for session in await self._codesave.app.session_manager.list_sessions():
             path, kernel = str(session.get("path")), session.get("kernel") or {}
             if path.endswith(".ipynb") and kernel.get("id") not in recorded:
-                state, reason = await asyncio.to_thread(self._decide, path)
+                state, reason = await asyncio.to_thread(self._decide, path, str(kernel.get("id")))
                 entry = {"session": None, "notebook": path, "kernel_id": kernel.get("id")}
                 entry |= {"state": state, "kernel": kernel.get("name"), "by": "kernel"}
                 found.append({**entry, "reason": reason})
@@ -41,10 +43,19 @@ class Levels:
             if entry.get("reason") != before.get(notebook, {}).get("reason"):
                 self._codesave.emit_status(entry)
 
-    def _decide(self, path: str) -> tuple[str, str]:
+    def _decide(self, path: str, kernel_id: str) -> tuple[str, str]:
         notebook = os.path.join(self._codesave.root, *path.split("/"))
+        folder, environ = os.path.dirname(notebook), self._environment(kernel_id)
         try:
-            what, decided_by = decision(resolve(cwd=os.path.dirname(notebook), notebook=notebook))
+            what, decided_by = decision(
+                resolve(cwd=folder, notebook=notebook, environ=environ, within=places())
+            )
         except SettingsError as error:
             return "failed", str(error)
         return "off" if what == "off" else "recording", decided_by
+
+    def _environment(self, kernel_id: str) -> Mapping[str, str]:
+        try:
+            return environment_of(self._codesave.app.kernel_manager.get_kernel(kernel_id))
+        except Exception:  # it has ended meanwhile
+            return os.environ

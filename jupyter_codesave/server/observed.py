@@ -12,13 +12,14 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..capture.session import boot_id, process_started, user_name
-from ..capture.switch import heeded, said_in
+from ..capture.switch import heeded, is_unread, said_in
 from ..control import purged, read_control, renamed
 from ..errors import CodeSaveError
 from ..journal import events
@@ -26,13 +27,20 @@ from ..journal.writer import Writer
 from ..model.digest import digest_of
 from ..model.run import new_id
 from ..model.skip import is_skipped
-from ..settings import decision, resolve
+from ..settings import decision, places, resolve
 
 if TYPE_CHECKING:
     from .extension import CodeSaveServer
 
 _QUICK = 1 << 20  # bytes of a notebook file that are read within a few ms
 _PASSED_OVER = ("status", "iopub_welcome", "debug_event", "shutdown_reply")
+
+
+def environment_of(manager: Any) -> Mapping[str, str]:
+    """Give the environment in which a kernel was started: its kernelspec may say off in it."""
+    given = (getattr(manager, "_launch_args", None) or {}).get("env") or os.environ
+    own = getattr(getattr(manager, "kernel_spec", None), "env", None) or {}
+    return {**given, **{name: Template(own[name]).safe_substitute(given) for name in own}}
 
 
 class Observed:
@@ -45,6 +53,7 @@ class Observed:
         self._present = notebook  # the notebook by the name that it has now
         self.ended_by: str | None = None  # as somebody said, while its last words are waited for
         self._spec = getattr(manager, "kernel_spec", None)
+        self._environment = environment_of(manager)
         self._began = time.time()
         self._session = new_id()
         self._writer: Writer | None = None
@@ -56,6 +65,7 @@ class Observed:
         self._skipped: list[str] = []  # digests of sources that the journal is to be told of
         self._read: tuple[str, int, int] | None = None  # the notebook file, as it was read last
         self._said: str | None = None  # what it says of `capture`
+        self._doubt: str | None = None  # that it cannot be read now, and may say off
         self._in_file: frozenset[str] = frozenset()  # sources of cells that it says to skip
         self._comms: set[str] = set()  # opened by cells that are not recorded
 
@@ -73,24 +83,28 @@ class Observed:
             self._kept.clear()
         if self._notebook is not None:
             self._present = renamed(control, self._notebook, self._began)
-        notebook = self._present
+        notebook, self._doubt = self._present, None
         if notebook is None:
             self._read, self._said, self._in_file = None, None, frozenset()
             return
-        with contextlib.suppress(OSError):
+        seen = notebook, 0, 0
+        with contextlib.suppress(OSError):  # said_in() tells which
             status = os.stat(notebook)
-            seen = (notebook, status.st_mtime_ns, status.st_size)
+            seen = notebook, status.st_mtime_ns, status.st_size
             if seen == self._read:
                 return
-            if self._read is None or self._read[0] != notebook:
-                self._said, self._in_file = None, frozenset()
-            if status.st_size <= _QUICK:
-                found = said_in(notebook)
-            else:  # elsewhere: the event loop is not to wait for it
-                found = json.loads(await self._codesave.reads.call("said_in", notebook=notebook))
-            self._read = seen
-            if found is not None:
-                self._said, self._in_file = found[0], frozenset(found[1])
+        if self._read is None or self._read[0] != notebook:
+            self._said, self._in_file = None, frozenset()
+        if seen[2] <= _QUICK:
+            found = said_in(notebook)
+        else:  # elsewhere: the event loop is not to wait for it
+            found = json.loads(await self._codesave.reads.call("said_in", notebook=notebook))
+        if found is not None and is_unread(found[0]):
+            self._doubt = found[0]
+            return
+        self._read = seen
+        if found is not None:
+            self._said, self._in_file = found[0], frozenset(found[1])
 
     def take(
         self,
@@ -181,11 +195,13 @@ class Observed:
         # A notebook's folder is where its kernel was started.
         folder = os.path.dirname(notebook) if notebook else self._codesave.root or None
         try:
-            settings = resolve(cwd=folder, notebook=notebook)
+            settings = resolve(
+                cwd=folder, notebook=notebook, environ=self._environment, within=places()
+            )
         except CodeSaveError as error:
             self._codesave.app.log.warning("jupyter_codesave: not recording: %s", error)
             return "off", str(error)
-        return heeded(*decision(settings), self._said, notebook)
+        return heeded(*decision(settings), self._doubt or self._said, notebook)
 
     def _ready(self) -> bool:
         if self._writer is not None:

@@ -142,6 +142,38 @@ def test_a_notebook_that_says_off_in_its_file_is_not_observed(lab: Lab) -> None:
     assert is_anywhere(lab.home.data, "canary-96") == []
 
 
+def test_a_notebook_file_that_cannot_be_read_may_say_off_to_observed_kernels_too(
+    lab: Lab, kernel: tuple[str, Any, str]
+) -> None:
+    kernel_id, client, notebook = kernel
+    run(client, "print('kept')")
+    wait_until(lambda: runs(lab, notebook), "the run")
+    file = lab.root / notebook
+    file.unlink()
+    file.symlink_to(file)  # as root may read anything else
+    run(client, "print('canary-92')")
+    ask(lab, f"kernels/{kernel_id}/restart", "POST", {})
+    wait_until(lambda: ended(lab, notebook), "all that it said to be taken")
+    assert recorded(lab, notebook) == [("server", "finished", ["print('kept')"])]
+    assert is_anywhere(lab.home.data, "canary-92") == []
+
+
+def test_a_kernelspec_whose_environment_says_off_is_not_observed_and_that_is_told(lab: Lab) -> None:
+    argv = [sys.executable, "-c", PLAIN, "-f", "{connection_file}"]
+    install_spec(lab, "silent", argv, "python", CODESAVE="off")
+    kernel_id, client = start(lab, "silent", "silent.ipynb")
+    run(client, "import os; assert os.environ['CODESAVE'] == 'off'; print('canary-91')")
+    entries = [each for each in lab.api("status")["recording"] if each["kernel"] == "silent"]
+    told = [(each["state"], each["reason"]) for each in entries]
+    ask(lab, f"kernels/{kernel_id}/restart", "POST", {})
+    wait_until(lambda: is_ready(client), "the next process", 60)
+    run(client, "print('canary-91')")
+    client.stop_channels()
+    ask(lab, f"kernels/{kernel_id}", "DELETE")
+    assert is_anywhere(lab.home.data, "canary-91") == []
+    assert told == [("off", "the environment (CODESAVE)")]
+
+
 def test_off_is_off_for_tasks_of_earlier_cells_of_observed_kernels(
     lab: Lab, kernel: tuple[str, Any, str]
 ) -> None:

@@ -56,7 +56,6 @@ def test_a_typo_in_the_project_file_is_told_before_the_first_cell_and_after_it(
     log = (lab.home.folder / "server.log").read_text()
     assert log.count(f"not recording: {reason}") == 1
     file.unlink()
-    printed(client, "import time; time.sleep(1)")  # the next cell is a second later
     printed(client, "1")
     wait_until(lambda: [state for state, _ in said(lab, folder)] == ["recording"], "the mending")
 

@@ -17,10 +17,10 @@ from tests.capture.journals import is_anywhere
 from tests.conftest import Lab, wait_until
 
 
-def install_spec(lab: Lab, name: str, argv: list[str], language: str) -> None:
+def install_spec(lab: Lab, name: str, argv: list[str], language: str, **env: str) -> None:
     folder = Path(lab.home.environment["JUPYTER_DATA_DIR"]) / "kernels" / name
     folder.mkdir(parents=True, exist_ok=True)
-    spec = {"argv": argv, "display_name": name.title(), "language": language}
+    spec = {"argv": argv, "display_name": name.title(), "language": language, "env": env}
     (folder / "kernel.json").write_text(json.dumps(spec))
 
 
