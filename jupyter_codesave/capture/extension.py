@@ -56,6 +56,13 @@ def unload(shell: Any) -> None:
     make_current(None)
 
 
+def recorded_key(recorder: Recorder) -> str | None:
+    """Name the execution that asks this if it is recorded."""
+    # Who is not recorded is not asked: a terminal would take it for a call of init().
+    found = recorder.guarded(recorder.calling) if recorder.running else None
+    return found["key"] if found and found["key"] in recorder.recorded else None
+
+
 class _Part:
     """What is common to kernels and terminals."""
 
@@ -63,13 +70,18 @@ class _Part:
         self.shell, self.recorder = shell, recorder
 
     def install(self) -> None:
-        self.shell.input_transformers_cleanup.append(drop_skip_line)
+        self.shell.input_transformers_cleanup.append(self._drop_skip_line)
         atexit.register(self._at_exit)
 
     def remove(self) -> None:
-        if drop_skip_line in self.shell.input_transformers_cleanup:
-            self.shell.input_transformers_cleanup.remove(drop_skip_line)
+        if self._drop_skip_line in self.shell.input_transformers_cleanup:
+            self.shell.input_transformers_cleanup.remove(self._drop_skip_line)
         atexit.unregister(self._at_exit)
+
+    def _drop_skip_line(self, lines: list[str]) -> list[str]:
+        """A cell that a recorded one runs keeps the line: the magic has that one forgotten."""
+        left = drop_skip_line(lines)
+        return lines if left is not lines and recorded_key(self.recorder) else left
 
     def _at_exit(self) -> None:
         self.recorder.guarded(lambda: self.recorder.close(ended_by="exit", exit_code=0))

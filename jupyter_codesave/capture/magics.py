@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import UsageError
 from .current import current_run, init, needed_run
+from .extension import recorded_key
 from .recorder import Recorder, current
 from .summary import Summary
 from .switch import MAGIC
@@ -201,11 +202,10 @@ def _subprocess(recorder: Recorder, words: list[str]) -> None:
 
 
 def _skip(shell: Any, cell: str) -> None:
-    """Only reached where the line was not taken away before: then the cell is known already."""
+    """Reached within a cell that is recorded: elsewhere the line is taken away before."""
     recorder = current()
-    if recorder is not None:
-        for key in list(recorder.running):
-            recorder.forget(key)
+    if recorder is not None and (key := recorded_key(recorder)) is not None:
+        recorder.forget(key)
     shell.run_cell(cell)
 
 

@@ -279,8 +279,8 @@ class Recorder:
         if found is None or self._is_skipped(found["source"], found.pop("metadata", {})):
             return None, {}
         key: str = found.pop("key")
-        if key in self.recorded:
-            return (key if key in self.running else None), {}
+        if key in self.recorded or key in self.running:  # in one of them: over, or forgotten
+            return (key if key in self.recorded and key in self.running else None), {}
         self.running[key] = found["source"]
         self.recorded.add(key)
         self.last_key = key

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 SKIP_TAG = "codesave-skip"
-# What IPython strips before it looks for a cell magic may stand before ours, too.
-_SKIP = r"\s*(?:>>> ?|In ?\[\d*\]: ?)?\s*%%codesave[ \t]+skip\b"
+# What IPython strips before it looks for a cell magic may stand before ours, too, and so may other
+# cell magics (%%time): they have what is below them run as a cell.
+_STRIPPED = r"\s*(?:(?:>>> ?|\.\.\. ?|In ?\[\d*\]: ?|\.{3,}: ?)\s*)?"
+_SKIP = rf"{_STRIPPED}(?:%%[^\n]*\n{_STRIPPED})*%%codesave[ \t]+skip\b"
 
 
 def is_skipped(source: str, metadata: Mapping[str, Any]) -> bool:
     """Tell whether a cell says of itself that it is not to be recorded.
 
-    By `%%codesave skip` at the start of its source, by the tag, or by its own metadata.
+    By `%%codesave skip` at the start of its source or below other cell magics there, by the tag,
+    or by its own metadata.
     """
     if "codesave" in source and re.match(_SKIP, source):
         return True

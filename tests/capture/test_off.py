@@ -131,6 +131,7 @@ SKIPPED_CELLS = {
     "by its first line": ("%%codesave skip\n" + CELL, {}),
     "after blank lines": ("\n\n  %%codesave skip\n" + CELL, {}),
     "with a prompt before it": (">>> %%codesave skip\n" + CELL.replace("\n", "\n>>> "), {}),
+    "below other magics": ("%%time\n\n%%capture --no-stderr\n%%codesave skip\n" + CELL, {}),
     "by its tag": (CELL, {"tags": ["codesave-skip"]}),
     "by its tag within the cell's metadata": (CELL, {"cell": {"tags": ["codesave-skip"]}}),
     "by its own metadata": (CELL, {"codesave": {"capture": "off"}}),
@@ -159,6 +160,21 @@ def test_a_skipped_cell_runs_as_the_cell_it_is(home: Home) -> None:
     kernel.run("%%codesave skip\nx")
     kernel.run("assert x == 5 and open('answer').read() == '42\\n'; 'checked'")
     assert cells(the_journal(home.data))[-1]["metadata"]["codesave"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("then", ["", "; import jupyter_codesave; jupyter_codesave.init()"])
+def test_a_recorded_cell_that_runs_a_skipped_one_is_forgotten(home: Home, then: str) -> None:
+    ran = f"%%codesave skip\nprint('cana' 'ry-7f3a9c'){then}"
+    kernel = home.kernel()
+    kernel.run("'before'")
+    kernel.run(f"print('earlier'); get_ipython().run_cell({ran!r}); 'cana' 'ry-7f3a9c' # {CANARY}!")
+    kernel.run("'after'")
+    assert [cell["source"] for cell in cells(the_journal(home.data))] == ["'before'", "'after'"]
+    home.json("runs")
+    assert not is_anywhere(home.data, CANARY)
+    kernel.stop()
+    home.json("runs")
+    assert not is_anywhere(home.data, CANARY)
 
 
 def test_sources_keeps_sources_and_no_output(home: Home) -> None:
