@@ -27,6 +27,8 @@ from .widgets import VIEW, Widgets
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,56}")
 _DELIMITER = b"<IDS|MSG>"
+# Of JSON: strings, brackets and numbers.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|-?\d[\d.eE+-]*', re.DOTALL)
 # What odd records do.
 ODD = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 _PYTHON = {
@@ -305,11 +307,13 @@ class Fold:
         start = next(
             (i + 1 for i, frame in enumerate(frames) if bytes(frame[:10]) == _DELIMITER), 0
         )
-        header, parent, content = (
-            _json(frames[start + 1]),
-            _json(frames[start + 2]),
-            _json(frames[start + 4]),
-        )
+        header, parent = _json(frames[start + 1]), _json(frames[start + 2])
+        try:
+            content = _json(frames[start + 4])
+        except (ValueError, RecursionError):
+            content = _readable(frames[start + 4])
+            if not self._can_do_without(content, header.get("msg_type")):
+                raise
         if (msg_id := str(header.get("msg_id"))) in self._seen:
             return
         self._seen.add(msg_id)
@@ -366,6 +370,17 @@ class Fold:
             if known.status == "running":
                 known.status = "ok"
             self._change(known)
+
+    def _can_do_without(self, content: dict[str, Any], kind: Any) -> bool:
+        """Take out of something shown what could not be read; False when that is all of it."""
+        data = _mapping(content.get("data")) if "data" in _SHAPES.get(kind, {}) else {}
+        unread = [name for name, value in data.items() if value is None]
+        if len(unread) == len(data):
+            return False
+        for name in unread:
+            del data[name]
+            self._gap(f"the {name} of a message {kind} had to be left out: it cannot be read")
+        return True
 
     def _shaped(self, kind: Any, content: dict[str, Any]) -> dict[str, Any]:
         """Give what a message or an output says, each field in the form it has to have.
@@ -675,6 +690,30 @@ def _json(frame: memoryview) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("a frame is not a JSON object")
     return found
+
+
+def _readable(frame: memoryview) -> dict[str, Any]:
+    """Give the content of a message with null for each value in its mappings that is not read.
+
+    Python does not read what is nested by the thousand, nor numbers of thousands of digits.
+    """
+    text = bytes(frame).decode("utf-8", "replace")
+    kept, at, depth, begin = "", 0, 0, 0
+    for token in _TOKEN.finditer(text):
+        kind = token[0][0]
+        if kind == '"':
+            continue
+        depth -= kind in "]}"
+        if depth == 2:
+            begin = begin if kind in "]}" else token.start()
+            if kind not in "[{":
+                try:
+                    json.loads(text[begin : token.end()])
+                except (ValueError, RecursionError):
+                    kept, at = f"{kept}{text[at:begin]}null", token.end()
+        depth += kind in "[{"
+    found = json.loads(kept + text[at:])
+    return _mapping(found)
 
 
 def _zulu(date: Any) -> str | None:

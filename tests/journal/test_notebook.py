@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 
 from jupyter_codesave.journal.notebook import Fold, dump_notebook
 from jupyter_codesave.journal.reader import read
@@ -277,6 +279,36 @@ def test_what_is_nested_too_deep_to_be_read_is_a_gap_and_the_rest_is_there(tmp_p
     fold = folded(tmp_path, execute_input("x"), deep, [b"t", b"<IDS|MSG>"], stream("after"))
     assert [output["output_type"] for output in outputs(fold)] == ["stream"]
     assert len(fold.runs["run1"].gaps) == 2
+
+
+UNREADABLE = {
+    "nested by the thousand": "[" * 3_000 + "]" * 3_000,
+    "nested below something": '{"a": [1, "}\\"]", ' + "[" * 3_000 + "]" * 3_000 + "]}",
+    "a long number": "7" * 5_000,
+    "a long number below something": '[-1.5, {"a": ' + "7" * 5_000 + "}]",
+}
+
+
+@pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("kind", ["display_data", "execute_result"])
+def test_of_an_output_that_cannot_be_read_its_text_is_kept_and_a_gap_tells_of_the_rest(
+    tmp_path: Path, kind: str, value: str
+) -> None:
+    content = (
+        f'{{"data": {{"application/json": {value}, "text/plain": "as \\"text[\\"", '
+        '"application/x+json": [1]}, "metadata": {"application/json": {"expanded": true}}, '
+        '"transient": {}, "execution_count": 7}'
+    )
+    shown = message(kind, {})
+    shown[-1] = content.encode()
+    fold = folded(tmp_path, execute_input("x"), shown)
+    (output,) = outputs(fold)
+    assert output["data"] == {"text/plain": 'as "text["', "application/x+json": [1]}
+    assert output["metadata"] == {"application/json": {"expanded": True}}
+    assert output.get("execution_count", 7) == 7
+    told = f"the application/json of a message {kind} had to be left out: it cannot be read"
+    assert fold.runs["run1"].gaps == [told]
+    assert json.loads(b"".join(fold.dump("run1")))
 
 
 def test_what_can_be_read_can_be_written(tmp_path: Path) -> None:
