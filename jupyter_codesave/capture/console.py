@@ -77,12 +77,14 @@ class Console:
             return
         display_id = output.pop("display_id", None)
         self.flush()
-        more = {"display_id": display_id} if display_id else {}
+        more: dict[str, Any] = {"display_id": display_id} if display_id else {}
+        if output.pop("past", False):
+            more["past"] = True
         self.recorder.event("output", key=key, output=output, **more)
 
     def text(self, name: str, text: str) -> None:
         """Record text that reached the terminal past the streams."""
-        self.output(output_type="stream", name=name, text=text)
+        self.output(output_type="stream", name=name, text=text, past=True)
 
     @contextmanager
     def silence(self) -> Iterator[None]:
@@ -142,13 +144,15 @@ class _Stream:
             except AttributeError:
                 self.stream.write = self._write
 
-    def write(self, string: str) -> Any:
+    def write(self, string: Any) -> Any:
         """Note, then write: what was seen is kept, whatever happens next."""
+        if not isinstance(string, str):
+            return self._write(string)  # raises, most likely, what the user expects
         through = self._console.through
         if through is not None and not self._is_plain:
             return self._write(string)  # the user's own; what it prints is seen further down
         try:
-            if string and isinstance(string, str) and self._console.recorder.is_here:
+            if string and self._console.recorder.is_here:
                 if through is not None:
                     through.catch_up()
                 self._note(string)

@@ -223,7 +223,8 @@ class Fold:
         output = self._shaped(fields["output"].get("output_type"), fields["output"])
         display = _name(fields.get("display_id"))
         if output.get("output_type") == "stream":
-            self._count(cell.key, output)
+            if not fields.get("past"):  # the tail holds what Python printed, and only that
+                self._count(cell.key, output)
             self._stream(cell, output["name"], output["text"])
         elif output.get("output_type") == "update_display_data":
             self._update_display(display, output)

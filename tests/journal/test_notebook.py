@@ -318,3 +318,14 @@ def test_what_can_be_read_can_be_written(tmp_path: Path) -> None:
     deep[-1] = b'{"data": {"application/json": ' + nested + b'}, "metadata": {}}'
     fold = folded(tmp_path, execute_input("x"), deep)
     assert nested in b"".join(fold.dump("run1")).translate(None, b" \n")
+
+
+def test_what_was_printed_past_python_hides_nothing_of_the_tail(tmp_path: Path) -> None:
+    past = {"output_type": "stream", "name": "stdout", "text": "child\n"}
+    fold = folded(
+        tmp_path,
+        execute_input("…"),
+        ("output", {"key": "request-1", "output": past, "past": True}),
+    )
+    fold.feed_tail([TailEntry("request-1", "stdout", 0, "last words\n")])
+    assert outputs(fold) == [{**past, "text": "child\nlast words\n"}]
