@@ -3,16 +3,22 @@
 They inherit a pseudo-terminal (a pipe where there is no terminal) instead of the descriptor, and
 a thread carries what they print on to the real one, and to the journal. What Python itself prints
 goes to the real one directly, after what was printed before it.
+
+Descriptors are numbers, which the user may close and open anew: each is looked at before use, and
+where it is not ours any more we stand in no longer.
 """
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import fcntl
 import os
 import re
 import resource
 import select
+import signal
+import subprocess
 import sys
 import termios
 import threading
@@ -22,6 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..journal.condition import Condition
+from .mirror import Mirror
 
 _READ = 64 << 10
 _MARK = b"\0codesave:%d\0"
@@ -29,6 +36,25 @@ _MARKS = re.compile(rb"\0codesave:(\d+)\0")
 _BEGUN = re.compile(rb"\0(?:c(?:o(?:d(?:e(?:s(?:a(?:v(?:e(?::\d*)?)?)?)?)?)?)?)?)?")
 _LONGEST = 32
 _PATIENCE = 2.0  # s that a print waits at most for what was printed before it
+_EVERY = 0.25  # s between two looks at the terminal's size
+_HIGH, _SELECTABLE = 512, 1024
+_CARRIER = """
+import os, select, sys
+handles = [int(handle) for handle in sys.argv[1:]]
+pairs = dict(zip(handles[::2], handles[1::2]))
+while pairs:
+    for outer in select.select(list(pairs), [], [])[0]:
+        try:
+            data = left = os.read(outer, 65536)
+            while left:
+                left = left[os.write(pairs[outer], left) :]
+        except OSError:
+            data = b""
+        if not data:
+            del pairs[outer]
+            os.close(outer)
+os._exit(0)
+"""
 
 
 class Descriptors:
@@ -37,7 +63,7 @@ class Descriptors:
     def __init__(self, record: Callable[[str, str], None]) -> None:
         """`record(name, text)` is told what was printed past Python. OSError: there is no way."""
         self._record = record
-        self._active = False
+        self._active = self._leaving = False
         self._quiet = 0
         self._lock = threading.RLock()
         self._carried = Condition(self._lock)
@@ -46,21 +72,18 @@ class Descriptors:
         for name, stream, handle in (("stdout", sys.stdout, 1), ("stderr", sys.stderr, 2)):
             if stream.fileno() == handle:
                 self._pipes.append(_Pipe(name, handle))
-        os.register_at_fork(after_in_child=self._leave)
-        threading.Thread(target=self._carry, name="codesave-terminal", daemon=True).start()
+        os.register_at_fork(after_in_child=self._forked)
+        self._thread = threading.Thread(target=self._carry, name="codesave-terminal", daemon=True)
+        self._thread.start()
+        atexit.register(self.leave)
 
     def begin(self) -> None:
         """A cell begins: who is started from now on prints through us."""
         sys.stdout.flush()
         sys.stderr.flush()
-        for pipe in self._pipes:
-            pipe.resize()
-            os.dup2(pipe.inner, pipe.handle)
-        self._active = True
-
-    def _leave(self) -> None:
-        """In a forked child: it prints to the descriptor as it found it, as any child."""
-        self._active = False
+        for pipe in self._ours():
+            pipe.stand_in()
+        self._active = bool(self._pipes)
 
     def end(self) -> None:
         """The cell ended: all that was printed is out before this returns."""
@@ -71,15 +94,48 @@ class Descriptors:
             sys.stderr.flush()
         self.drain()
         self._active = False
-        for pipe in self._pipes:
-            os.dup2(pipe.real, pipe.handle)
+        for pipe in self._ours():
+            pipe.give_back()
+
+    def leave(self) -> None:
+        """The process ends: children that outlive it print on as if we had not been there."""
+        with suppress(OSError, ValueError):
+            self.end()
+            pipes, self._pipes, self._leaving = self._ours(), [], True
+            for pipe in pipes:
+                pipe.mark()  # the thread wakes
+            self._thread.join(_PATIENCE)
+            if self._thread.is_alive():
+                return
+            held = [pipe for pipe in pipes if pipe.is_held()]
+            for pipe in pipes:
+                with suppress(OSError):  # the other side is closed, and all is read
+                    while pipe not in held and self._carry_on(pipe):
+                        pass
+            if held:
+                _leave_behind(held)
+
+    def _forked(self) -> None:
+        """In a forked child: it prints to the descriptor as it found it, as any child."""
+        self._active = False
+        pipes, self._pipes = self._ours(), []
+        for pipe in pipes:
+            pipe.close()
+
+    def _ours(self) -> list[_Pipe]:
+        """Give the pipes whose descriptors are still ours; of the others nothing is touched."""
+        for pipe in list(self._pipes):
+            if not pipe.is_ours():
+                self._pipes = [other for other in self._pipes if other is not pipe]
+                pipe.give_back()
+        return self._pipes
 
     def write(self, name: str, string: str, encoding: str, errors: str) -> bool:
         """Print for Python, past us; False when that is not ours to do."""
         if not self._active:
             return False
-        pipe = next((pipe for pipe in self._pipes if pipe.name == name), None)
-        if pipe is None:
+        pipe = next((pipe for pipe in self._ours() if pipe.name == name), None)
+        if pipe is None or not pipe.stands_in():
             return False
         _write(pipe.real, string.encode(encoding, errors))
         return True
@@ -96,11 +152,10 @@ class Descriptors:
     def drain(self) -> None:
         """Wait until what was printed so far is carried on: a mark is sent after it."""
         deadline = time.monotonic() + _PATIENCE
-        for pipe in self._pipes:
-            pipe.sent += 1
-            _write(pipe.inner, _MARK % pipe.sent)
+        for pipe in self._ours():
+            pipe.mark()
         with self._lock:
-            while any(pipe.seen < pipe.sent for pipe in self._pipes):
+            while self._thread.is_alive() and any(pipe.seen < pipe.sent for pipe in self._pipes):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return
@@ -118,22 +173,49 @@ class Descriptors:
             self._quiet -= 1
 
     def _carry(self) -> None:
-        pipes = {pipe.outer: pipe for pipe in self._pipes}
-        while pipes:
+        # In the background we print for who is in the foreground.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU, signal.SIGTTIN})
+        while (pipes := self._ours()) and not self._leaving:
+            waited = {pipe.outer: pipe for pipe in pipes}
+            keys = {pipe.real: pipe for pipe in pipes if self._active and pipe.wants_keys()}
             try:
-                ready, _, _ = select.select(list(pipes), [], [], 1.0 if self._active else None)
+                ready, _, _ = select.select(
+                    [*waited, *keys], [], [], _EVERY if self._active else None
+                )
                 if not ready:
-                    for pipe in pipes.values():
-                        pipe.resize()
-                for outer in ready:
-                    if not self._carry_on(pipes[outer]):
-                        del pipes[outer]
+                    self._follow(told=True)
+                for handle in ready:
+                    pipe = waited.get(handle) or keys[handle]
+                    if not pipe.is_ours():
+                        continue
+                    if handle in keys:
+                        pipe.pass_keys()
+                    elif not self._carry_on(pipe):
+                        self._pipes = [other for other in self._pipes if other is not pipe]
             except (OSError, ValueError):
-                return
+                if all(pipe.is_ours() for pipe in pipes):
+                    self._give_up()
+
+    def _give_up(self) -> None:
+        """The real one takes no more (`| head`): who prints shall be told so, as without us."""
+        pipes, self._pipes = self._pipes, []
+        for pipe in pipes:
+            pipe.give_back()
+            pipe.close()
+
+    def _follow(self, *, told: bool) -> None:
+        for pipe in self._ours():
+            pipe.follow(told=told)
 
     def _carry_on(self, pipe: _Pipe) -> bool:
         data = os.read(pipe.outer, _READ)
-        text = pipe.unmarked(data)
+        if pipe.mirror is not None:
+            printed = pipe.mirror.take(data)
+            if not printed:
+                self._follow(told=False)
+        else:
+            printed = data
+        text = pipe.unmarked(printed)
         if text:
             _write(pipe.real, text)
             if not self._quiet:
@@ -149,27 +231,85 @@ class _Pipe:
 
     def __init__(self, name: str, handle: int) -> None:
         self.name, self.handle = name, handle
-        self.real = os.dup(handle)
+        self.real = _high(os.dup(handle))
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._is_terminal = os.isatty(self.real)
-        if self._is_terminal:
-            self.outer, self.inner = os.openpty()
-            tty.setraw(self.inner)  # the real terminal does what there is to do
-        else:
-            self.outer, self.inner = os.pipe()
-        self._size = b""
+        self.mirror: Mirror | None = None
+        self._terminal = os.ttyname(self.real) if os.isatty(self.real) else None
+        outer, inner = os.openpty() if self._terminal else os.pipe()
+        self.outer, self.inner = _high(outer), _high(inner)
+        if self._terminal:
+            try:
+                tty.setraw(self.inner)
+                self.mirror = Mirror(self.real, self.outer)
+            except termios.error as error:
+                raise OSError(*error.args) from None
+        self._is = {each: _identity(each) for each in (self.real, self.outer, self.inner)}
         self._rest = b""
         self.sent = self.latest = self.seen = 0  # numbers of marks
 
-    def resize(self) -> None:
-        """Tell programs how large the real terminal is."""
-        if not self._is_terminal:
+    def is_ours(self) -> bool:
+        """Tell whether no number was closed, or is another file's by now."""
+        return all(_identity(handle) == known for handle, known in self._is.items())
+
+    def stands_in(self) -> bool:
+        """Tell whether who prints to the descriptor prints through us: the user may change it."""
+        return _identity(self.handle) == self._is[self.inner]
+
+    def stand_in(self) -> None:
+        """Be in place, unless the user has put something else there."""
+        if _identity(self.handle) == self._is[self.real]:
+            self.follow(told=False)
+            os.dup2(self.inner, self.handle)
+
+    def give_back(self) -> None:
+        """Put the real one back, where we stand in for it."""
+        if not self.stands_in():
             return
-        with suppress(OSError):
-            size = fcntl.ioctl(self.real, termios.TIOCGWINSZ, b"\0" * 8)
-            if size != self._size:
-                self._size = size
-                fcntl.ioctl(self.inner, termios.TIOCSWINSZ, size)
+        if _identity(self.real) == self._is[self.real]:
+            os.dup2(self.real, self.handle)
+            return
+        with suppress(OSError):  # it was closed: a terminal can be had again
+            opened = os.open(self._terminal or os.devnull, os.O_RDWR | os.O_NOCTTY)
+            os.dup2(opened, self.handle)
+            os.close(opened)
+
+    def follow(self, *, told: bool) -> None:
+        """Be as the real terminal is; `told`: who draws hears of a new size."""
+        if self.mirror is not None:
+            with suppress(OSError, termios.error):
+                if self.mirror.follow() and told:
+                    self.mirror.tell_size()
+
+    def wants_keys(self) -> bool:
+        """Tell whether a pager waits for keys on the stand-in: less and more read from stderr's.
+
+        Who draws on stdout reads from stdin, which is the real terminal.
+        """
+        return self.handle == 2 and self.mirror is not None and self.mirror.wants_keys
+
+    def pass_keys(self) -> None:
+        """Give the pager what was typed."""
+        keys = os.read(self.real, _READ)
+        _write(self.outer, keys)
+
+    def mark(self) -> None:
+        """Print a mark, which the thread notes when it comes to it."""
+        self.sent += 1
+        _write(self.inner, _MARK % self.sent)
+
+    def is_held(self) -> bool:
+        """Close our side, and tell whether somebody else still has it open."""
+        os.close(self.inner)
+        if self.mirror is not None:
+            self.mirror.leave()
+            self.mirror = None
+        poll = select.poll()
+        poll.register(self.outer, select.POLLIN)
+        return not any(found & select.POLLHUP for _, found in poll.poll(0))
+
+    def close(self) -> None:
+        for handle in self._is:
+            os.close(handle)
 
     def unmarked(self, data: bytes) -> bytes:
         """Take the marks out of what was read, and note them; one may come in two pieces."""
@@ -185,6 +325,40 @@ class _Pipe:
         self._rest = data[end:]
         self.latest = marks[-1] if marks else self.latest
         return b"".join([*text, data[at:end]])
+
+
+def _identity(handle: int) -> tuple[int, int, int] | None:
+    try:
+        found = os.fstat(handle)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_rdev
+
+
+def _high(handle: int) -> int:
+    """Move a descriptor to where who closes all of the usual numbers does not come."""
+    try:
+        moved = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:  # so many are not allowed
+        return handle
+    kept, left = (moved, handle) if moved < _SELECTABLE else (handle, moved)
+    os.close(left)
+    return kept
+
+
+def _leave_behind(pipes: list[_Pipe]) -> None:
+    """Start a process that does nothing but carry on, until nobody prints there any more."""
+    handles = [handle for pipe in pipes for handle in (pipe.outer, pipe.real)]
+    carrier = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _CARRIER, *map(str, handles)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=os.sep,
+        pass_fds=handles,
+        start_new_session=True,
+    )
+    carrier.returncode = 0  # it goes on by itself; Popen would warn
 
 
 def _write(handle: int, data: bytes) -> None:

@@ -50,6 +50,8 @@ class Terminal:
         if self._input is not None:
             builtins.input = self._input
         self._wrapped.clear()
+        if self.console.through is not None:
+            self._recorder.guarded(self.console.through.end)
         self.console.remove()
 
     def follow_prints(self, session: Session) -> None:

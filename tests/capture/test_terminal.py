@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ class Terminal:
         self.count += 1
         return self._prompt()
 
+    def key(self, key: str) -> str:
+        """Press a key, without Enter, that ends what the cell runs."""
+        self.child.send(key)
+        self.count += 1
+        return self._prompt()
+
     def leave(self) -> None:
         """Leave as most do."""
         self.child.send("exit\r")
@@ -57,6 +64,20 @@ class Terminal:
 def terminal(request: pytest.FixtureRequest, tmp_path: Path, stack: Stack) -> Iterator[Terminal]:
     as_typed = "--TerminalInteractiveShell.autoformatter=None"  # old ones change what is typed
     found = Terminal(tmp_path, request.param, as_typed, python=stack.python)
+    yield found
+    found.child.close(force=True)
+
+
+@pytest.fixture(params=["--simple-prompt", "--colors=NoColor"])
+def newest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    found = Terminal(tmp_path, request.param, "--TerminalInteractiveShell.autoformatter=None")
+    yield found
+    found.child.close(force=True)
+
+
+@pytest.fixture
+def simple(tmp_path: Path) -> Iterator[Terminal]:
+    found = Terminal(tmp_path, "--simple-prompt")
     yield found
     found.child.close(force=True)
 
@@ -156,17 +177,22 @@ def test_leaving_ends_the_session_as_an_exit(terminal: Terminal, data: Path) -> 
     assert session["kind"] == "terminal"
 
 
-def test_a_program_from_a_pipe_is_recorded_too(tmp_path: Path, data: Path) -> None:
-    done = subprocess.run(
+def piped(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Have IPython read a program where there is no terminal."""
+    return subprocess.run(
         [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner"],
-        input="print('piped')\n!echo child\n",
-        env=isolated(tmp_path),
-        cwd=tmp_path,
+        input=program,
+        env=isolated(folder),
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_a_program_from_a_pipe_is_recorded_too(tmp_path: Path, data: Path) -> None:
+    done = piped(tmp_path, "print('piped')\n!echo child\n")
     assert "piped" in done.stdout
     assert "child" in done.stdout
     found = [text_of(cell["outputs"]) for cell in cells(the_journal(data))]
@@ -203,3 +229,163 @@ def test_what_a_user_puts_in_place_of_stdout_gets_all_and_it_is_recorded_once(
     (told,) = [text_of(o, "stderr") for source, o in found.items() if source.startswith("n =")]
     assert "'first'" in told
     assert "'second'" in told
+
+
+DRAWING = """import curses
+def draw(screen):
+    screen.addstr("now draws"); screen.refresh()
+    while (key := screen.getch()) == curses.KEY_RESIZE:
+        screen.addstr(0, 0, "%d by %d" % screen.getmaxyx()); screen.refresh()
+    open("key", "w").write(chr(key))
+curses.wrapper(draw)
+"""
+ATTRIBUTES = "!stty -g < /dev/tty"
+
+
+@pytest.mark.parametrize("start", ["%run drawing.py", f"!{sys.executable} drawing.py"])
+def test_a_program_that_draws_gets_each_key_and_leaves_the_terminal_as_it_was(
+    start: str, newest: Terminal, tmp_path: Path, data: Path
+) -> None:
+    (tmp_path / "drawing.py").write_text(DRAWING)
+    newest.cell(ATTRIBUTES)
+    newest.child.send(start + "\r")
+    newest.child.expect_exact("now draws")
+    newest.child.setwinsize(30, 90)
+    newest.child.expect_exact("30 by 90")
+    newest.key("q")
+    assert (tmp_path / "key").read_text() == "q"
+    newest.cell(ATTRIBUTES)
+    newest.leave()
+    found = [text_of(cell["outputs"]) for cell in cells(the_journal(data))]
+    assert "now draws" in found[1]
+    assert found[0] == found[-2]
+
+
+@pytest.mark.parametrize("start", ["!less lines", "!more lines", "help(str)"])
+def test_a_pager_gets_each_key_and_leaves_the_terminal_as_it_was(
+    start: str, newest: Terminal, tmp_path: Path, data: Path
+) -> None:
+    (tmp_path / "lines").write_text("".join(f"Help on line {n}\n" for n in range(200)))
+    newest.cell(ATTRIBUTES)
+    newest.child.send(start + "\r")
+    newest.child.expect_exact("Help on")
+    newest.key("q")
+    newest.cell(ATTRIBUTES)
+    newest.leave()
+    found = [text_of(cell["outputs"]) for cell in cells(the_journal(data))]
+    assert found[0] == found[-2]
+
+
+LATE = """import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+try:
+    open("go").read()
+    print("printed late", flush=True)
+    print("warned late", file=sys.stderr, flush=True)
+    open("end", "w").write("fine")
+except BaseException as error:
+    open("end", "w").write(repr(error))
+"""
+START = f"import subprocess; child = subprocess.Popen([{sys.executable!r}, 'late.py'])"
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    """Two pipes: a child prints when the first is opened and closed, and tells in the second."""
+    (tmp_path / "late.py").write_text(LATE)
+    os.mkfifo(tmp_path / "go")
+    os.mkfifo(tmp_path / "end")
+    return tmp_path
+
+
+def test_a_child_that_outlives_the_terminal_session_goes_on_printing(late: Path) -> None:
+    shell = late / "shell"
+    shell.write_text(f'#!/bin/sh\n{sys.executable} "$@"\necho LEFT\nread answer\n')
+    shell.chmod(0o755)
+    terminal = Terminal(late, "--simple-prompt", python=str(shell))
+    terminal.cell(START)
+    terminal.child.send("exit\r")
+    terminal.child.expect_exact("LEFT")
+    (late / "go").write_text("")
+    assert (late / "end").read_text() == "fine"
+    terminal.child.expect_exact("printed late\r\n")
+    terminal.child.expect_exact("warned late\r\n")
+    terminal.child.close(force=True)
+
+
+def test_a_child_that_outlives_a_program_from_a_pipe_goes_on_printing(late: Path) -> None:
+    command = [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner"]
+    with subprocess.Popen(
+        command,
+        env=isolated(late),
+        cwd=late,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as done:
+        assert done.stdin is not None
+        assert done.stdout is not None
+        done.stdin.write(START + "\n")
+        done.stdin.close()
+        assert done.wait(60) == 0
+        (late / "go").write_text("")
+        assert (late / "end").read_text() == "fine"
+        shown = done.stdout.read()  # to the end: nothing of ours stays
+    assert "printed late" in shown
+    assert "warned late" in shown
+
+
+def test_what_was_printed_last_before_a_kill_is_recorded_whatever_children_printed(
+    simple: Terminal, data: Path
+) -> None:
+    last = "n = os.system('echo child'); print('LAST' 'WORDS'); os.kill(os.getpid(), 9)"
+    simple.child.send(f"import os; {last}\r")
+    simple.child.expect(pexpect.EOF)
+    simple.child.close()
+    (found,) = cells(the_journal(data), dead=True)
+    assert text_of(found["outputs"]) == "child\nLASTWORDS\n"
+
+
+REDIRECTING = """import os, sys; f = os.open('told', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+saved = os.dup(2); n = os.dup2(f, 2); n = os.system('echo one >&2')
+!echo two >&2
+n = sys.stderr.write('three\\n')
+n = os.dup2(saved, 2); n = os.system('echo four >&2')
+!echo five >&2
+"""
+
+
+def test_where_the_user_points_a_descriptor_it_stays(tmp_path: Path, data: Path) -> None:
+    done = piped(tmp_path, REDIRECTING)
+    assert (tmp_path / "told").read_text() == "one\ntwo\nthree\n"
+    assert "four\nfive\n" in done.stderr
+    found = [text_of(cell["outputs"], "stderr") for cell in cells(the_journal(data))]
+    assert found[1:6] == ["", "", "three\n", "four\n", "five\n"]
+
+
+def test_closing_the_usual_descriptors_leaves_the_terminal_working(simple: Terminal) -> None:
+    simple.cell("import os; os.closerange(3, 256)")
+    assert "seen\r\n" in simple.cell("print('se' 'en')")
+    assert "child\r\n" in simple.cell("n = os.system('echo chi''ld')")
+
+
+def test_files_that_got_numbers_of_ours_get_nothing_of_ours(
+    simple: Terminal, tmp_path: Path
+) -> None:
+    simple.cell("import os; f = os.open('own', os.O_CREAT | os.O_RDWR)")
+    simple.cell("ours = [int(name) for name in os.listdir('/dev/fd') if int(name) >= 512]")
+    simple.cell("n = os.write(f, b'precious'); n = [os.dup2(f, n) for n in ours]; print('o' 'ne')")
+    assert "6" in simple.cell("len(ours)")
+    assert "two\r\n" in simple.cell("print('t' 'wo')")
+    assert "child\r\n" in simple.cell("n = os.system('echo chi''ld')")
+    assert (tmp_path / "own").read_text() == "precious"
+
+
+def test_writing_what_is_no_text_fails_as_python_fails(simple: Terminal, data: Path) -> None:
+    simple.cell("import sys; sys.stdout.write(b'x')")
+    simple.leave()
+    (error,) = cells(the_journal(data))[0]["outputs"]
+    assert error["ename"] == "TypeError"
+    assert error["evalue"] == "write() argument must be str, not bytes"
+    assert "console.py" not in "".join(error["traceback"][:-3])
