@@ -53,7 +53,8 @@ EVENTS = {
     "execution": "key, run, cell_id, notebook, store_history; terminals and scripts add source "
     "and execution_count (kernels: the execute_input message has them)",
     "execution-end": "key, status; kernels: only of one that failed, or shows an error",
-    "output": "key, output (an nbformat output; terminals, scripts, where no iopub is)",
+    "output": "key, output (an nbformat output; terminals, scripts, where no iopub is); past: true "
+    "for what a child printed, past Python",
     "clear-output": "key, wait (terminals)",
     "stdin": "key, prompt, answer (null unless a setting asks for it)",
     "file": "run, path, digest, size, mode, policy, source, mtime_ns; the bytes are in the spool",
