@@ -187,7 +187,8 @@ def _subprocess(recorder: Recorder, words: list[str]) -> None:
     columns = shutil.get_terminal_size().columns if recorder.kind == "terminal" else _COLUMNS
     done = subprocess.run(
         [sys.executable, "-m", "jupyter_codesave", *words],
-        env={**os.environ, WIDTH: str(columns)},
+        # The cells of this session may have changed what says where its folder is.
+        env={**os.environ, "CODESAVE_DIR": str(recorder.switch.folder), WIDTH: str(columns)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -137,6 +137,8 @@ class Fold:
                 self._gap(f"a message could not be understood: {error}")
         elif item.is_event:
             fields = decode_event(item)
+            if not fields:
+                self._gap("an event could not be read")
             handler = getattr(self, "_on_" + str(fields.get("event")).replace("-", "_"), None)
             if handler is not None:  # events of a newer minor version are passed over
                 try:

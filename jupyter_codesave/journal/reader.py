@@ -81,12 +81,12 @@ def read(path: Path, offset: int = 0, sequence: int | None = None) -> Iterator[R
 
 
 def decode_event(record: Record) -> dict[str, Any]:
-    """Give an event's fields; {} for what is no JSON object."""
+    """Give an event's fields; {} for what is no JSON object, or nested too deep to be read."""
     import json
 
     try:
         fields = json.loads(record.payload[1:].decode("utf-8", "replace"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
 

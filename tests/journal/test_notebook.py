@@ -10,8 +10,9 @@ from typing import Any
 import nbformat
 import pytest
 
+from jupyter_codesave.journal import events
 from jupyter_codesave.journal.notebook import Fold, dump_notebook
-from jupyter_codesave.journal.reader import read
+from jupyter_codesave.journal.reader import Record, read
 from jupyter_codesave.journal.tail import TailEntry
 from tests.journal.records import execute_input, idle, message, run, session, stream, write
 
@@ -318,6 +319,13 @@ def test_what_can_be_read_can_be_written(tmp_path: Path) -> None:
     deep[-1] = b'{"data": {"application/json": ' + nested + b'}, "metadata": {}}'
     fold = folded(tmp_path, execute_input("x"), deep)
     assert nested in b"".join(fold.dump("run1")).translate(None, b" \n")
+
+
+def test_an_event_that_is_nested_too_deep_costs_itself_alone(tmp_path: Path) -> None:
+    fold = folded(tmp_path, execute_input("x"))
+    deep = events.EVENT + b'{"event": "output", "output": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    fold.feed(Record(99, 0, deep, 0))
+    assert fold.runs["run1"].gaps == ["an event could not be read"]
 
 
 def test_what_was_printed_past_python_hides_nothing_of_the_tail(tmp_path: Path) -> None:
