@@ -37,6 +37,7 @@ _BEGUN = re.compile(rb"\0(?:c(?:o(?:d(?:e(?:s(?:a(?:v(?:e(?::\d*)?)?)?)?)?)?)?)?
 _LONGEST = 32
 _PATIENCE = 2.0  # s that a print waits at most for what was printed before it
 _EVERY = 0.25  # s between two looks at the terminal's size
+_SOON, _MANY = 0.005, 16  # s, and pieces, until what was carried on is recorded
 _HIGH, _SELECTABLE = 512, 1024
 _CARRIER = """
 import os, select, sys
@@ -65,6 +66,7 @@ class Descriptors:
         self._record = record
         self._active = self._leaving = False
         self._quiet = 0
+        self._carried_on: list[tuple[str, str]] = []  # and not recorded yet
         self._lock = threading.RLock()
         self._carried = Condition(self._lock)
         self._children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -99,7 +101,7 @@ class Descriptors:
 
     def leave(self) -> None:
         """The process ends: children that outlive it print on as if we had not been there."""
-        with suppress(OSError, ValueError):
+        with suppress(Exception):
             self.end()
             pipes, self._pipes, self._leaving = self._ours(), [], True
             for pipe in pipes:
@@ -112,6 +114,7 @@ class Descriptors:
                 with suppress(OSError):  # the other side is closed, and all is read
                     while pipe not in held and self._carry_on(pipe):
                         pass
+            self._settle()
             if held:
                 _leave_behind(held)
 
@@ -134,8 +137,11 @@ class Descriptors:
         """Print for Python, past us; False when that is not ours to do."""
         if not self._active:
             return False
-        pipe = next((pipe for pipe in self._ours() if pipe.name == name), None)
+        pipe = next((pipe for pipe in self._pipes if pipe.name == name), None)
         if pipe is None or not pipe.stands_in():
+            return False
+        if not pipe.has_real():
+            self._ours()
             return False
         _write(pipe.real, string.encode(encoding, errors))
         return True
@@ -154,6 +160,8 @@ class Descriptors:
         deadline = time.monotonic() + _PATIENCE
         for pipe in self._ours():
             pipe.mark()
+        if not self._pipes:
+            return  # a forked child, whose lock may be held by nobody that is there
         with self._lock:
             while self._thread.is_alive() and any(pipe.seen < pipe.sent for pipe in self._pipes):
                 left = deadline - time.monotonic()
@@ -175,15 +183,19 @@ class Descriptors:
     def _carry(self) -> None:
         # In the background we print for who is in the foreground.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU, signal.SIGTTIN})
+        looked = 0.0
         while (pipes := self._ours()) and not self._leaving:
             waited = {pipe.outer: pipe for pipe in pipes}
             keys = {pipe.real: pipe for pipe in pipes if self._active and pipe.wants_keys()}
             try:
-                ready, _, _ = select.select(
-                    [*waited, *keys], [], [], _EVERY if self._active else None
-                )
+                pause = _SOON if self._carried_on else _EVERY if self._active else None
+                ready, _, _ = select.select([*waited, *keys], [], [], pause)
                 if not ready:
-                    self._follow(told=True)
+                    self._settle()
+                if self._active and time.monotonic() - looked >= _EVERY:
+                    for pipe in self._ours():
+                        pipe.follow_size()
+                    looked = time.monotonic()
                 for handle in ready:
                     pipe = waited.get(handle) or keys[handle]
                     if not pipe.is_ours():
@@ -196,30 +208,38 @@ class Descriptors:
                 if all(pipe.is_ours() for pipe in pipes):
                     self._give_up()
 
+    def _settle(self) -> None:
+        """Record what was carried on. Not at once: a pager that leaves sets the attributes back
+        after its last words, and a shell sets its own right then, which must come later.
+        """
+        carried, self._carried_on = self._carried_on, []
+        for name, text in carried:
+            self._record(name, text)
+
     def _give_up(self) -> None:
         """The real one takes no more (`| head`): who prints shall be told so, as without us."""
+        self._settle()
         pipes, self._pipes = self._pipes, []
         for pipe in pipes:
             pipe.give_back()
             pipe.close()
 
-    def _follow(self, *, told: bool) -> None:
-        for pipe in self._ours():
-            pipe.follow(told=told)
-
     def _carry_on(self, pipe: _Pipe) -> bool:
         data = os.read(pipe.outer, _READ)
         if pipe.mirror is not None:
             printed = pipe.mirror.take(data)
-            if not printed:
-                self._follow(told=False)
+            if pipe.mirror.has_set:
+                for other in self._ours():
+                    other.follow()
         else:
             printed = data
         text = pipe.unmarked(printed)
         if text:
             _write(pipe.real, text)
             if not self._quiet:
-                self._record(pipe.name, pipe.decoder.decode(text))
+                self._carried_on.append((pipe.name, pipe.decoder.decode(text)))
+        if pipe.latest != pipe.seen or len(self._carried_on) >= _MANY:
+            self._settle()
         with self._lock:
             pipe.seen = pipe.latest
             self._carried.notify_all()
@@ -258,14 +278,16 @@ class _Pipe:
     def stand_in(self) -> None:
         """Be in place, unless the user has put something else there."""
         if _identity(self.handle) == self._is[self.real]:
-            self.follow(told=False)
+            self.follow()
+            if self.mirror is not None:
+                self.mirror.wants_keys = False  # a pager of an earlier cell may have been killed
             os.dup2(self.inner, self.handle)
 
     def give_back(self) -> None:
         """Put the real one back, where we stand in for it."""
         if not self.stands_in():
             return
-        if _identity(self.real) == self._is[self.real]:
+        if self.has_real():
             os.dup2(self.real, self.handle)
             return
         with suppress(OSError):  # it was closed: a terminal can be had again
@@ -273,11 +295,21 @@ class _Pipe:
             os.dup2(opened, self.handle)
             os.close(opened)
 
-    def follow(self, *, told: bool) -> None:
-        """Be as the real terminal is; `told`: who draws hears of a new size."""
+    def has_real(self) -> bool:
+        """Tell whether the real one's number is still ours."""
+        return _identity(self.real) == self._is[self.real]
+
+    def follow(self) -> None:
+        """Have the attributes of the real terminal."""
         if self.mirror is not None:
             with suppress(OSError, termios.error):
-                if self.mirror.follow() and told:
+                self.mirror.follow()
+
+    def follow_size(self) -> None:
+        """Have the size of the real terminal, and tell who draws."""
+        if self.mirror is not None:
+            with suppress(OSError, termios.error):
+                if self.mirror.follow_size():
                     self.mirror.tell_size()
 
     def wants_keys(self) -> bool:
@@ -289,8 +321,12 @@ class _Pipe:
 
     def pass_keys(self) -> None:
         """Give the pager what was typed."""
-        keys = os.read(self.real, _READ)
-        _write(self.outer, keys)
+        keys = b""
+        with suppress(OSError):
+            keys = os.read(self.real, _READ)
+            _write(self.outer, keys)
+        if not keys and self.mirror is not None:
+            self.mirror.wants_keys = False
 
     def mark(self) -> None:
         """Print a mark, which the thread notes when it comes to it."""

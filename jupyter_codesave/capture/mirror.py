@@ -27,6 +27,7 @@ class Mirror:
 
     def __init__(self, real: int, outer: int) -> None:
         """`outer` is the end of the stand-in that we read."""
+        self.has_set = False  # the real one's attributes, as the last packet told
         self.wants_keys = False  # who set the attributes is about to read from the stand-in
         self._real, self._outer = real, outer
         self._known: list[Any] = []  # the real one's, when last seen
@@ -35,8 +36,12 @@ class Mirror:
         fcntl.ioctl(outer, termios.TIOCPKT, struct.pack("i", 1))
         self.follow()
 
-    def follow(self) -> bool:
-        """Have the stand-in be as the real terminal is now; tell whether its size changed."""
+    def follow(self) -> None:
+        """Have the stand-in be as the real terminal is now.
+
+        Not while shells and editors run, which set the real one itself, and soon set it back:
+        what they start meanwhile would take that for how the terminal is to be left.
+        """
         known = termios.tcgetattr(self._real)
         if known[_LOCAL] & _EXTPROC:  # somebody copied them from the stand-in
             known[_LOCAL] &= ~_EXTPROC
@@ -45,6 +50,10 @@ class Mirror:
         if known != self._known:
             self._known = known
             self._impose()
+        self.follow_size()
+
+    def follow_size(self) -> bool:
+        """Have the real one's size; tell whether that changed it."""
         size = fcntl.ioctl(self._real, termios.TIOCGWINSZ, b"\0" * 8)
         if size == self._size:
             return False
@@ -59,6 +68,7 @@ class Mirror:
 
     def take(self, packet: bytes) -> bytes:
         """Give what was printed; if instead a program set attributes, the real one gets them."""
+        self.has_set = False
         if packet[:1] == b"\0" or not packet:
             return packet[1:]
         if packet[0] & _CHANGED:
@@ -69,7 +79,7 @@ class Mirror:
     def _take(self) -> None:
         wanted = termios.tcgetattr(self._outer)
         if wanted == self._imposed:
-            return
+            return  # our own doing; or nothing new, while another sets the real one itself
         now = termios.tcgetattr(self._real)
         self.wants_keys = not wanted[_LOCAL] & termios.ICANON
         set_now = list(now)
@@ -79,6 +89,7 @@ class Mirror:
         set_now[_OUTPUT] = wanted[_OUTPUT] & ~termios.OPOST | now[_OUTPUT] & termios.OPOST
         if set_now != now:
             _set(self._real, set_now)
+            self.has_set = True
         self._known = termios.tcgetattr(self._real)
         self._impose()
 
