@@ -71,6 +71,8 @@ def init(
         if recorder.run is not None:
             recorder.run._close({"ended_by": "finish", "exit_code": 0})
         recorder.reconsider()
+        if recorder.switch.complaint and not disabled:
+            warn(f"codesave records nothing: {recorder.switch.complaint}")
         return _not_recorded(DISABLED if disabled else f"off, decided by {decided_by}", given)
     if not recorder.ready():
         failure = _no_journal(recorder)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import codecs
-import fcntl
 import os
 import re
 import resource
@@ -28,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..journal.condition import Condition
+from ..journal.handle import identity, lifted
 from .mirror import Mirror
 
 _READ = 64 << 10
@@ -38,7 +38,6 @@ _LONGEST = 32
 _PATIENCE = 2.0  # s that a print waits at most for what was printed before it
 _EVERY = 0.25  # s between two looks at the terminal's size
 _SOON, _MANY = 0.005, 16  # s, and pieces, until what was carried on is recorded
-_HIGH, _SELECTABLE = 512, 1024
 _CARRIER = """
 import os, select, sys
 handles = [int(handle) for handle in sys.argv[1:]]
@@ -251,33 +250,33 @@ class _Pipe:
 
     def __init__(self, name: str, handle: int) -> None:
         self.name, self.handle = name, handle
-        self.real = _high(os.dup(handle))
+        self.real = lifted(os.dup(handle))
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.mirror: Mirror | None = None
         self._terminal = os.ttyname(self.real) if os.isatty(self.real) else None
         outer, inner = os.openpty() if self._terminal else os.pipe()
-        self.outer, self.inner = _high(outer), _high(inner)
+        self.outer, self.inner = lifted(outer), lifted(inner)
         if self._terminal:
             try:
                 tty.setraw(self.inner)
                 self.mirror = Mirror(self.real, self.outer)
             except termios.error as error:
                 raise OSError(*error.args) from None
-        self._is = {each: _identity(each) for each in (self.real, self.outer, self.inner)}
+        self._is = {each: identity(each) for each in (self.real, self.outer, self.inner)}
         self._rest = b""
         self.sent = self.latest = self.seen = 0  # numbers of marks
 
     def is_ours(self) -> bool:
         """Tell whether no number was closed, or is another file's by now."""
-        return all(_identity(handle) == known for handle, known in self._is.items())
+        return all(identity(handle) == known for handle, known in self._is.items())
 
     def stands_in(self) -> bool:
         """Tell whether who prints to the descriptor prints through us: the user may change it."""
-        return _identity(self.handle) == self._is[self.inner]
+        return identity(self.handle) == self._is[self.inner]
 
     def stand_in(self) -> None:
         """Be in place, unless the user has put something else there."""
-        if _identity(self.handle) == self._is[self.real]:
+        if identity(self.handle) == self._is[self.real]:
             self.follow()
             if self.mirror is not None:
                 self.mirror.wants_keys = False  # a pager of an earlier cell may have been killed
@@ -297,7 +296,7 @@ class _Pipe:
 
     def has_real(self) -> bool:
         """Tell whether the real one's number is still ours."""
-        return _identity(self.real) == self._is[self.real]
+        return identity(self.real) == self._is[self.real]
 
     def follow(self) -> None:
         """Have the attributes of the real terminal."""
@@ -361,25 +360,6 @@ class _Pipe:
         self._rest = data[end:]
         self.latest = marks[-1] if marks else self.latest
         return b"".join([*text, data[at:end]])
-
-
-def _identity(handle: int) -> tuple[int, int, int] | None:
-    try:
-        found = os.fstat(handle)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_rdev
-
-
-def _high(handle: int) -> int:
-    """Move a descriptor to where who closes all of the usual numbers does not come."""
-    try:
-        moved = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    except OSError:  # so many are not allowed
-        return handle
-    kept, left = (moved, handle) if moved < _SELECTABLE else (handle, moved)
-    os.close(left)
-    return kept
 
 
 def _leave_behind(pipes: list[_Pipe]) -> None:

@@ -164,7 +164,7 @@ class Recorder:
             now = self.switch.now(self.explicit)
             if now != self._told:
                 self.reconsider()
-            what, error = now[0], self.switch.error
+            what, error = now[0], self.switch.complaint
             if error != self._complained:
                 self._complained = error
                 if error:

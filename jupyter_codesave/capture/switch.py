@@ -103,6 +103,11 @@ class Switch:
     def _since(self) -> float:
         return process_started() or 0.0
 
+    @property
+    def complaint(self) -> str | None:
+        """Say what keeps from recording though nobody said off; None when nothing does."""
+        return self.error or (self.decided_by if self.unread and self.capture == "off" else None)
+
     def now(self, explicit_run: bool) -> tuple[str, str]:
         """Give what is recorded, `all`, `sources` or `off`, and who decided it."""
         if self.by_magic:

@@ -12,7 +12,7 @@ _told: set[str] = set()
 def warn(text: str) -> None:
     """Warn as `warnings.warn` does, from where this package was called."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THEIRS:
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _NOT_THEIRS:
         frame, level = frame.f_back, level + 1
     warnings.warn(text, stacklevel=level)
 

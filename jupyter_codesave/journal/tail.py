@@ -409,8 +409,9 @@ class TailStream:
         if self._chunk is None or self._chunk.tell() + len(mark) > _CHUNK:
             self._next_chunk()  # begins with the mark
             return
+        # First: an interrupt after the mark must not leave it to be counted as text.
+        self._begun, self._apart = self._chunk.tell() + len(mark), 0
         self._chunk.write(mark)
-        self._begun, self._apart = self._chunk.tell(), 0
         self._put = self._chunk.write
 
     def _leave_mark(self) -> None:

@@ -232,9 +232,14 @@ class Writer:
                 thread.start()
             except BaseException as error:
                 self._threads.pop(name, None)
+                # An interrupt: if the thread runs all the same, it sees that it must not. Python's
+                # own code may have replaced it by an error of its lock.
+                context = error.__context__
+                if isinstance(context, KeyboardInterrupt) or (context and is_interrupt(context)):
+                    raise context from None
                 if isinstance(error, RuntimeError):  # there are too many, or the interpreter ends
                     return False
-                raise  # an interrupt: if the thread runs all the same, it sees that it must not
+                raise
         self._changed.notify_all()
         return True
 
@@ -324,7 +329,7 @@ class Writer:
     def _write(self, payloads: Sequence[Payload], size: int) -> None:
         if self._pending[0]:
             self._reconcile()
-        while True:
+        for is_last in (False, True):
             try:
                 if self.failure is not None and not self._resume():
                     break
@@ -335,7 +340,7 @@ class Writer:
             except Exception as error:
                 if is_interrupt(error):
                     raise
-                self._fail(error)
+                self._fail(error, waits=is_last)
                 if self._retry_at:
                     break
         self._lost += len(payloads)
@@ -386,10 +391,10 @@ class Writer:
             self._fail(error)
         self._pending = (0, 0)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, *, waits: bool = False) -> None:
         # What is not the disk's is tried again at once, but once only.
         name = errno.errorcode.get(getattr(error, "errno", None) or 0)
-        waits = self.failure is not None or name in _OF_THE_DISK
+        waits = waits or self.failure is not None or name in _OF_THE_DISK
         self._retry_at = monotonic() + _RETRY_EVERY if waits else 0.0
         self.failure = reason(self.path, error)
         self._pending = (0, 0)
@@ -413,6 +418,8 @@ class Writer:
 
     def _reopen(self) -> None:
         """The user closed our descriptor, and its number may be that of a file of his by now."""
+        if self._closing:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0))
         if identity(handle) != self._identity:
             os.close(handle)

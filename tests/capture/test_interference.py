@@ -232,45 +232,29 @@ def test_who_closes_our_descriptors_has_his_files_as_he_wrote_them_and_loses_not
     assert {(home.work / f"mine{n}").read_bytes() for n in range(4)} == {b"p" * 1_000_000}
 
 
-TIMEOUTS = """
-import signal
-from IPython.display import publish_display_data
-class Late(Exception): pass
-def handle(*_): raise Late
-signal.signal(signal.SIGALRM, handle)
-came = shown = 0
-for n in range(100):
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.002 + n * 1e-6)
-        while True:
-            publish_display_data({"text/plain": "seen"})
-            shown += 1
-    except Late:
-        came += 1
-"""
-
-
-def test_a_timeout_of_the_users_own_reaches_him_wherever_it_comes(home: Home) -> None:
-    kernel = home.kernel()
-    kernel.run(TIMEOUTS)
-    shown, came = evaluate(kernel, "print(shown, came)").split()
-    assert came == "100"
-    kept = [m for m in messages(the_journal(home.data)) if m["type"] == "display_data"]
-    assert int(shown) <= len(kept) <= int(shown) + 100
-    assert all_events(the_journal(home.data), "gap") == []
-
-
 @pytest.mark.parametrize("mocked", ["os.write", "threading.Thread", "os.fstat", "time.time_ns"])
-def test_what_is_mocked_for_a_moment_costs_no_cell(home: Home, mocked: str) -> None:
+@pytest.mark.parametrize("error", ["OSError", "Theirs"])
+def test_what_is_mocked_for_a_moment_costs_no_cell(home: Home, mocked: str, error: str) -> None:
     kernel = home.kernel()
-    kernel.run("from unittest import mock")
-    kernel.run(f"with mock.patch({mocked!r}, side_effect=OSError('mocked')): display('inside')")
+    kernel.run("from unittest import mock\nclass Theirs(Exception): pass")
+    kernel.run(f"with mock.patch({mocked!r}, side_effect={error}('mocked')): display('inside')")
     ran = [f"print('x' * 300_000); {number}" for number in range(4)]
     for source in ran:
         kernel.run(source)
     kernel.stop()
     assert [cell["source"] for cell in cells(the_journal(home.data))][2:] == ran
     assert {text_of(o) for o in outputs(the_journal(home.data))[2:]} == {"x" * 300_000 + "\n"}
+
+
+@pytest.mark.parametrize("mocked", ["os.access", "os.stat", "os.fstat"])
+def test_what_is_mocked_for_good_shows_nothing_of_ours(home: Home, mocked: str) -> None:
+    kernel = home.kernel()
+    kernel.run("from unittest import mock\nclass Theirs(Exception): pass")
+    kernel.run(f"patch = mock.patch({mocked!r}, side_effect=Theirs('mocked')); n = patch.start()")
+    assert evaluate(kernel, "print('z' * 40_000)") == "z" * 40_000 + "\n"
+    kernel.run("patch.stop()")
+    kernel.run("'recorded again'")
+    assert sources(home)[-1] == "'recorded again'"
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('theirs')", "def squeeze(): return 'theirs'"])

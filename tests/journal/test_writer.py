@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_codesave.journal import events, writer
+from jupyter_codesave.journal import events, tail, writer
 from jupyter_codesave.journal.events import LARGE
 from jupyter_codesave.journal.reader import Lost, Record, decode_event, read
 from jupyter_codesave.journal.writer import Writer
 from tests.conftest import scale
+from tests.journal.test_tail import Printing
 from tests.store.power import Disk, operations, traced
 
 
@@ -146,6 +147,10 @@ def test_interrupts_at_any_moment_leave_whole_records(journal: Writer) -> None:
     assert written < len(found)
 
 
+class LateError(Exception):
+    """What a timeout of the user's raises."""
+
+
 class Moment:
     """Raises SIGALRM at the n-th moment within `file` at which CPython takes a signal.
 
@@ -163,7 +168,7 @@ class Moment:
         sys.setprofile(self._profile)
         try:
             work()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, LateError):
             self.interrupted = True
         finally:
             sys.setprofile(None)
@@ -283,8 +288,37 @@ def test_a_signal_handler_may_write_too(journal: Writer) -> None:
     assert found.count("handler") == handled > 0
 
 
-class LateError(Exception):
-    """What a timeout of the user's raises."""
+@pytest.mark.parametrize("file", [writer, tail], ids=["writer", "tail"])
+def test_a_timeout_of_the_users_own_reaches_him_at_any_moment(tmp_path: Path, file: Any) -> None:
+    def once(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        raise LateError
+
+    def work() -> None:
+        journal.event("small")
+        printing.write("printed ☃")
+        printing.parent_header = {"msg_id": "second"}
+        printing.write("printed" * 20_000)
+
+    before, number, came = signal.getsignal(signal.SIGALRM), 0, True
+    while came:
+        number += 1
+        journal = Writer(tmp_path / f"{number}.journal")
+        assert journal.open()
+        printing = Printing(tail.Tail(tmp_path / f"{number}.tail"))
+        signal.signal(signal.SIGALRM, once)
+        moment = Moment(work, number, file.__file__)
+        came = moment.came
+        assert moment.interrupted is came
+        journal.event("after")
+        printing.write("after")
+        printing.flush()
+        assert journal.failure is None
+        assert set(names(journal.path)) <= {"small", "after"}
+        assert not printing.tail._stopped
+        journal.close()
+    signal.signal(signal.SIGALRM, before)
+    assert number > 20
 
 
 def test_what_another_thread_has_raised_in_ours_is_for_the_user(journal: Writer) -> None:
@@ -367,6 +401,30 @@ def test_a_full_disk_at_any_byte_leaves_whole_records(
         assert all(isinstance(item, Record) for item in items)
         assert made.path.stat().st_size == (items[-1].end if items else len(events.MAGIC))
         made.close()
+
+
+def test_an_error_that_comes_again_is_tried_twice_and_then_waited_for(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    right = writer.write
+
+    def fail(*_: Any) -> int:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(writer, "write", fail)
+    journal.event("lost")
+    assert tries == 2
+    journal.event("lost, too")
+    assert tries == 2
+    assert "File too large" in str(journal.failure)
+    monkeypatch.setattr(writer, "write", right)
+    journal._retry_at = 0.0
+    journal.event("kept")
+    found = [decode_event(item) for item in read(journal.path)]
+    assert [(event["event"], event.get("lost")) for event in found] == [("gap", 2), ("kept", None)]
 
 
 def test_a_folder_that_cannot_be_made_is_a_failure_and_no_error(tmp_path: Path) -> None:
