@@ -94,7 +94,7 @@ class Mirror:
         self._impose()
 
     def _impose(self) -> None:
-        wanted = before = termios.tcgetattr(self._outer)
+        before = termios.tcgetattr(self._outer)
         wanted = list(before)
         for at in _SHARED:
             wanted[at] = self._known[at]

@@ -28,7 +28,10 @@ test('a cell is skipped by its tag, its own metadata or its first line', () => {
     '%%codesave skip',
     '\n  %%codesave \t skip\nx = 1',
     '>>> %%codesave skip',
-    'In [3]: %%codesave skip\nx = 1'
+    'In [3]: %%codesave skip\nx = 1',
+    '... %%codesave skip',
+    '%%time\n%%codesave skip\nx = 1',
+    '%%time\n\n%%capture out\n ...: %%codesave skip'
   ]) {
     assert.ok(isSkipped(cell({}, source)), source);
   }
@@ -53,7 +56,8 @@ test('what only resembles one of these skips nothing', () => {
     '%%codesave skipped',
     '%%codesave skipé',
     '%codesave skip',
-    '%%codesave\nskip'
+    '%%codesave\nskip',
+    '%%time\nx = 1\n%%codesave skip'
   ]) {
     assert.ok(!isSkipped(cell({}, source)), source);
   }

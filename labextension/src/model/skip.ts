@@ -3,8 +3,13 @@ import type { ICellModel } from '@jupyterlab/cells';
 /** The tag of a cell that is not recorded. */
 export const SKIP_TAG = 'codesave-skip';
 
-/** What IPython strips before it looks for a cell magic may stand before ours, too. */
-const SKIP_LINE = /^\s*(?:>>> ?|In ?\[\p{Nd}*\]: ?)?\s*%%codesave[ \t]+skip(?![\p{L}\p{N}_])/u;
+// What IPython strips before it looks for a cell magic may stand before ours, too, and so may other
+// cell magics (%%time): they have what is below them run as a cell. The same as in `model/skip.py`.
+const STRIPPED = String.raw`\s*(?:(?:>>> ?|\.\.\. ?|In ?\[\p{Nd}*\]: ?|\.{3,}: ?)\s*)?`;
+const SKIP_LINE = new RegExp(
+  String.raw`^${STRIPPED}(?:%%[^\n]*\n${STRIPPED})*%%codesave[ \t]+skip(?![\p{L}\p{N}_])`,
+  'u'
+);
 
 type Said = Pick<ICellModel, 'metadata' | 'sharedModel'>;
 type Changed = Pick<ICellModel, 'metadata' | 'setMetadata' | 'deleteMetadata'>;
