@@ -66,6 +66,7 @@ class Recorder:
         self._log = log
         self._status: dict[str, str] = {}  # how executions ended whose last output is to come
         self.failed: set[str] = set()  # keys that showed an error, until they are over
+        self._looked_for: str | None = None  # the key of the execution that was looked for last
         self._look_at = 0.0  # when to look next whether the journal is still there
         self._when_idle: dict[str, list[Callable[[], None]]] = {}
         self._cells: dict[str, str | None] = {}  # key → cell id, of all recorded executions
@@ -145,6 +146,12 @@ class Recorder:
 
     # -- executions -----------------------------------------------------------------------------
 
+    def look(self, key: str) -> None:
+        """See whether anything has changed that decides on the execution `key`, about to begin."""
+        with self._lock:
+            self.switch.look(self.notebook())
+            self._looked_for = key
+
     def begin(
         self, key: str, source: str, metadata: Mapping[str, Any], cell_id: str | None
     ) -> bool:
@@ -157,7 +164,8 @@ class Recorder:
         with self._lock:
             if self._when_idle:
                 self.settle_idle()
-            self.switch.look(self.notebook())
+            if self._looked_for != key:
+                self.look(key)
             if self.switch.purged and self.run is not None and self.run.id in self.switch.purged:
                 self._end_session({"ended_by": "finish", "exit_code": 0})
                 self._drop_session()

@@ -29,6 +29,7 @@ VERSION = 1
 MAGIC = b"CSJRNL01"
 SYNC = b"\xc5\xa9CS"
 HEADER = struct.Struct("<4sIQQQ")
+_mark = struct.Struct("<4sI").pack  # the header's beginning, and what its CRC covers
 _checked = struct.Struct("<QQQ").pack
 _dump = json.JSONEncoder(default=repr, separators=(",", ":")).encode  # made once: 2 µs an event
 _quote = json.encoder.encode_basestring_ascii
@@ -75,9 +76,8 @@ EVENTS = {
 
 def encode(sequence: int, time_ns: int, payload: bytes) -> bytes:
     """Give a record."""
-    length = len(payload)
-    crc = crc32(payload, crc32(_checked(sequence, time_ns, length)))
-    return HEADER.pack(SYNC, crc, sequence, time_ns, length) + payload
+    checked = _checked(sequence, time_ns, len(payload)) + payload
+    return _mark(SYNC, crc32(checked)) + checked
 
 
 def encode_parts(sequence: int, time_ns: int, payload: Payload) -> list[bytes | memoryview]:
@@ -92,14 +92,15 @@ def encode_parts(sequence: int, time_ns: int, payload: Payload) -> list[bytes | 
 
 def message_payload(frames: Sequence[bytes | memoryview]) -> Payload:
     """Lay out an iopub message as a payload, without copying a large one."""
-    if len(frames) == _PLAIN and type(frames[-1]) is bytes:  # no buffers: all of them are
-        lengths = [*map(len, frames)]
-        head = _plain_head(MESSAGE, _PLAIN, *lengths)
+    if len(frames) == _PLAIN and type(content := frames[-1]) is bytes:  # no buffers: all are
+        head = _plain_head(MESSAGE, _PLAIN, *map(len, frames))
+        is_large = len(content) >= LARGE
     else:
         frames = [*map(_as_sent, frames)]
         lengths = [*map(len, frames)]
         head = struct.pack(f"<cI{len(lengths)}Q", MESSAGE, len(lengths), *lengths)
-    return b"".join((head, *frames)) if sum(lengths) < LARGE else [head, *frames]
+        is_large = sum(lengths) >= LARGE
+    return [head, *frames] if is_large else b"".join((head, *frames))
 
 
 def _as_sent(frame: bytes | memoryview) -> bytes | memoryview:

@@ -55,9 +55,8 @@ class Writer:
         self.failure: str | None = None
         self._handle = -1
         self._identity: tuple[int, int] | None = None
-        self._sequence = 0
-        self._offset = 0  # end of the last good record
-        self._pending = (0, 0)  # bytes and number of the records being written
+        self._booked = (0, 0)  # the next sequence number, and the end of the last good record
+        self._pending = self._booked  # the same when the write that has begun is done
         self._lost = 0
         self._retry_at = 0.0
         self._writing = False
@@ -83,7 +82,7 @@ class Writer:
             self._handle = lifted(os.open(self.path, flags, 0o600))
             self._take(0, 0)
             self._write_all([events.MAGIC])
-            self._offset = len(events.MAGIC)
+            self._book(0, len(events.MAGIC))
         except OSError as error:
             if self._handle >= 0:
                 os.close(self._handle)
@@ -105,9 +104,12 @@ class Writer:
     def _take(self, sequence: int, offset: int) -> None:
         _lock(self._handle)
         self._identity = identity(self._handle)
-        self._sequence, self._offset = sequence, offset
+        self._book(sequence, offset)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
+
+    def _book(self, sequence: int, offset: int) -> None:
+        self._pending = self._booked = (sequence, offset)
 
     @property
     def is_open(self) -> bool:
@@ -127,9 +129,9 @@ class Writer:
         """
         if self._queue:
             return self._taken, -1
-        if self._pending[0]:
+        if self._pending is not self._booked:
             self._reconcile()
-        return self._taken, self._sequence
+        return self._taken, self._booked[0]
 
     @property
     def handle(self) -> int:
@@ -327,7 +329,7 @@ class Writer:
     # -- writing --------------------------------------------------------------------------------
 
     def _write(self, payloads: Sequence[Payload], size: int) -> None:
-        if self._pending[0]:
+        if self._pending is not self._booked:
             self._reconcile()
         for is_last in (False, True):
             try:
@@ -346,14 +348,15 @@ class Writer:
         self._lost += len(payloads)
 
     def _record(self, payloads: Sequence[Payload], size: int) -> None:
-        now, number = time_ns(), self._sequence
-        length = size + events.HEADER.size * len(payloads)
+        now = time_ns()
+        number, offset = self._booked
         if size < LARGE:
             data = b""
             for payload in payloads:
                 data += events.encode(number, now, payload)  # type: ignore[arg-type]  # it is whole
                 number += 1
-            self._pending = (length, len(payloads))
+            length = len(data)
+            self._pending = after = number, offset + length
             if (written := write(self._handle, data)) < length:
                 self._write_all([memoryview(data)[written:]])
         else:
@@ -361,12 +364,11 @@ class Writer:
             for payload in payloads:
                 parts += events.encode_parts(number, now, payload)
                 number += 1
-            self._pending = (length, len(payloads))
-            _reserve(self._handle, self._offset, length)
+            length = sum(map(len, parts))
+            self._pending = after = number, offset + length
+            _reserve(self._handle, offset, length)
             self._write_all(parts if len(parts) <= _MOST_PARTS else [b"".join(parts)])
-        self._sequence = number
-        self._offset += length
-        self._pending = (0, 0)
+        self._booked = after
 
     def _write_all(self, parts: Sequence[bytes | memoryview]) -> None:
         for part in parts:
@@ -381,15 +383,13 @@ class Writer:
             status = os.fstat(self._handle)
             if (status.st_dev, status.st_ino) != self._identity:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            size = status.st_size
-            length, records = self._pending
-            if size == self._offset + length:
-                self._sequence, self._offset = self._sequence + records, size
-            elif size != self._offset:
-                os.ftruncate(self._handle, self._offset)
+            if status.st_size == self._pending[1]:
+                self._booked = self._pending
+            elif status.st_size != self._booked[1]:
+                os.ftruncate(self._handle, self._booked[1])
         except OSError as error:
             self._fail(error)
-        self._pending = (0, 0)
+        self._pending = self._booked
 
     def _fail(self, error: Exception, *, waits: bool = False) -> None:
         # What is not the disk's is tried again at once, but once only.
@@ -397,10 +397,10 @@ class Writer:
         waits = waits or self.failure is not None or name in _OF_THE_DISK
         self._retry_at = monotonic() + _RETRY_EVERY if waits else 0.0
         self.failure = reason(self.path, error)
-        self._pending = (0, 0)
+        self._pending = self._booked
         if identity(self._handle) == self._identity:
             with suppress(OSError):
-                os.ftruncate(self._handle, self._offset)
+                os.ftruncate(self._handle, self._booked[1])
 
     def _resume(self) -> bool:
         """Try again, not at every record: first the file's end, then a word on what was lost."""
@@ -408,7 +408,7 @@ class Writer:
             return False
         if identity(self._handle) != self._identity:
             self._reopen()
-        os.ftruncate(self._handle, self._offset)
+        os.ftruncate(self._handle, self._booked[1])
         if self._lost:
             gap = {"reason": self.failure, "lost": self._lost}
             payload = events.event_payload("gap", gap)
