@@ -34,12 +34,14 @@ _checked = struct.Struct("<QQQ").pack
 _dump = json.JSONEncoder(default=repr, separators=(",", ":")).encode  # made once: 2 µs an event
 _quote = json.encoder.encode_basestring_ascii
 _PLAIN = 7  # frames of a message without buffers
-_plain_head = struct.Struct(f"<cI{_PLAIN}Q").pack
-LARGE = 256 << 10  # bytes from which a message's frames are not copied into one payload
+_plain_head = struct.Struct(f"<QQQcI{_PLAIN}Q").pack
+_TABLE = struct.calcsize("<cI")  # how the table of a message's frames begins
+LARGE = 256 << 10  # bytes from which a record is written in parts
 MESSAGE, EVENT, ERASED = b"M", b"E", b"X"
 SUFFIX = ".journal"
 
-Payload = bytes | Sequence[bytes | memoryview]  # in parts only where it is `LARGE`
+# Of an event, or the frames of a message: in a list where they are `LARGE`.
+Payload = bytes | tuple[bytes | memoryview, ...] | list[bytes | memoryview]
 
 EVENTS = {
     "session": "first record: version, session, kind, by, host, boot, pid, process_started, "
@@ -74,33 +76,47 @@ EVENTS = {
 }
 
 
-def encode(sequence: int, time_ns: int, payload: bytes) -> bytes:
+def encode(sequence: int, time_ns: int, payload: Payload) -> bytes:
     """Give a record."""
-    checked = _checked(sequence, time_ns, len(payload)) + payload
+    if isinstance(payload, bytes):
+        checked = _checked(sequence, time_ns, len(payload)) + payload
+    else:
+        frames = b"".join(payload)
+        checked = _head(sequence, time_ns, len(frames), payload) + frames
     return _mark(SYNC, crc32(checked)) + checked
 
 
 def encode_parts(sequence: int, time_ns: int, payload: Payload) -> list[bytes | memoryview]:
-    """Give a record in parts: its header, then the payload uncopied."""
-    parts = [payload] if isinstance(payload, bytes) else payload
-    length = sum(map(len, parts))
-    crc = crc32(_checked(sequence, time_ns, length))
+    """Give a record in parts, without copying what is large in it."""
+    parts: list[bytes | memoryview] = (
+        [_checked(sequence, time_ns, len(payload)), payload]
+        if isinstance(payload, bytes)
+        else [_head(sequence, time_ns, sum(map(len, payload)), payload), *payload]
+    )
+    crc = 0
     for part in parts:
         crc = crc32(part, crc)
-    return [HEADER.pack(SYNC, crc, sequence, time_ns, length), *parts]
+    return [_mark(SYNC, crc), *parts]
+
+
+def _head(sequence: int, time_ns: int, size: int, frames: Sequence[bytes | memoryview]) -> bytes:
+    """Give all of a message's record that the CRC covers, up to its frames of `size` bytes."""
+    count = len(frames)
+    size += _TABLE + 8 * count
+    if count == _PLAIN:
+        return _plain_head(sequence, time_ns, size, MESSAGE, _PLAIN, *map(len, frames))
+    form = f"<QQQcI{count}Q"
+    return struct.pack(form, sequence, time_ns, size, MESSAGE, count, *map(len, frames))
 
 
 def message_payload(frames: Sequence[bytes | memoryview]) -> Payload:
-    """Lay out an iopub message as a payload, without copying a large one."""
-    if len(frames) == _PLAIN and type(content := frames[-1]) is bytes:  # no buffers: all are
-        head = _plain_head(MESSAGE, _PLAIN, *map(len, frames))
-        is_large = len(content) >= LARGE
+    """Give an iopub message as a payload: its frames, as they lie in memory."""
+    if len(frames) == _PLAIN and type(frames[-1]) is bytes:  # no buffers: all of them are
+        is_large = len(frames[-1]) >= LARGE
     else:
         frames = [*map(_as_sent, frames)]
-        lengths = [*map(len, frames)]
-        head = struct.pack(f"<cI{len(lengths)}Q", MESSAGE, len(lengths), *lengths)
-        is_large = sum(lengths) >= LARGE
-    return [head, *frames] if is_large else b"".join((head, *frames))
+        is_large = sum(map(len, frames)) >= LARGE
+    return [*frames] if is_large else tuple(frames)
 
 
 def _as_sent(frame: bytes | memoryview) -> bytes | memoryview:

@@ -1,9 +1,10 @@
 """Appending to a journal: never raises into the caller, never leaves a half record behind.
 
-A record is written at once by the thread that brings it (3 µs). Large ones go through a writer
-thread; while something is queued, all that follow queue behind it, bounded at 32 MB, then the
-bringing thread waits. Another thread syncs to the disk, at most a second after a write, however
-much is queued.
+A record is written at once by the thread that brings it; a small message, and what comes with it,
+is laid on the desk if there is one. Large ones go through a writer thread; while something is
+queued, all that follow queue behind it, bounded at 32 MB, then the bringing thread waits. Another
+thread appends what lies on the desk, a fifth of a second later, and syncs to the disk, at most a
+second after a write, however much is queued.
 
 The writer holds a lock on the journal as long as it is open. It belongs to the open file, not to
 the process: readers in the same process cannot lose it, and a process that inherits the
@@ -29,12 +30,14 @@ from typing import Any
 from ..disk import sync_folder
 from . import events
 from .condition import Condition
+from .desk import LARGEST, Desk
 from .events import LARGE, Payload
 from .handle import identity, lifted
 from .interrupts import is_interrupt
 
 QUEUE_LIMIT = 32 << 20
-_SYNC_EVERY = 0.7  # s
+_FILE_EVERY = 0.175  # s
+_SYNC_EVERY = 4  # times
 _RETRY_EVERY = 1.0  # s
 _OF_THE_DISK = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EPERM")
 _PATIENCE = 20.0  # s that somebody waits for room in the queue
@@ -57,6 +60,9 @@ class Writer:
         self._identity: tuple[int, int] | None = None
         self._booked = (0, 0)  # the next sequence number, and the end of the last good record
         self._pending = self._booked  # the same when the write that has begun is done
+        self._filed = 0  # up to where the records are in the file; those behind lie on the desk
+        self._unsure = False  # whether a write that has begun is done
+        self._desk: Desk | None = None
         self._lost = 0
         self._retry_at = 0.0
         self._writing = False
@@ -64,7 +70,7 @@ class Writer:
         self._named = False  # on the disk, too
         self._closing = False
         self._hangs = False
-        self._queue: deque[tuple[Sequence[Payload], int]] = deque()
+        self._queue: deque[tuple[Sequence[Payload], int, bool]] = deque()
         self._queued = 0
         self._taken = self._done = 0  # how many were ever queued, and of them written
         self.lock = threading.RLock()
@@ -110,6 +116,7 @@ class Writer:
 
     def _book(self, sequence: int, offset: int) -> None:
         self._pending = self._booked = (sequence, offset)
+        self._filed = offset
 
     @property
     def is_open(self) -> bool:
@@ -129,14 +136,31 @@ class Writer:
         """
         if self._queue:
             return self._taken, -1
-        if self._pending is not self._booked:
+        if self._unsure:
             self._reconcile()
         return self._taken, self._booked[0]
 
-    @property
-    def handle(self) -> int:
-        """The descriptor, for a child that shall be able to go on writing."""
+    def use(self, desk: Desk) -> None:
+        """Lay small messages on a desk from now on."""
+        self._desk = desk
+
+    def give(self) -> int:
+        """Give the descriptor to a child that shall be able to go on writing.
+
+        From here on all that is appended is in the file, where the child finds it.
+        """
+        with self.lock:
+            self._file()
+            if self._filed == self._booked[1]:
+                self._desk = None
         return self._handle
+
+    def wipe(self) -> None:
+        """Leave nothing on the desk: it holds what is long in the file, and should be forgotten."""
+        with self.lock:
+            self._file()
+            if self._desk is not None and self._filed == self._booked[1]:
+                self._desk.wipe()
 
     def is_in_place(self) -> bool:
         """Tell whether the file still lies where it was created; a purge takes it away."""
@@ -180,23 +204,28 @@ class Writer:
         """Append records that belong together, in one write."""
         if self._handle < 0:  # closed, or a forked child: before taking any lock
             return
-        size = 0
+        size = 0  # about
         for payload in payloads:
-            size += len(payload) if isinstance(payload, bytes) else sum(map(len, payload))
+            if isinstance(payload, bytes):
+                size += len(payload)
+            else:
+                size += len(payload[-1]) if isinstance(payload, tuple) else LARGE
         with self.lock:
             if self._writing or self._queue or size >= LARGE:
                 # `_writing` here: a signal handler of this very thread came in between.
-                self._enqueue(payloads, size, wait=not self._writing)
+                self._enqueue(payloads, size >= LARGE, wait=not self._writing)
                 return
             self._writing = True
             try:
-                self._write(payloads, size)
+                if not (self._desk and size < LARGEST and self._lay(payloads, self._desk)):
+                    self._write(payloads, is_large=False)
             finally:
                 self._writing = False
             if not self._dirty:
                 self._mark_dirty()
 
-    def _enqueue(self, payloads: Sequence[Payload], size: int, *, wait: bool) -> None:
+    def _enqueue(self, payloads: Sequence[Payload], is_large: bool, *, wait: bool) -> None:
+        size = sum(len(p) if isinstance(p, bytes) else sum(map(len, p)) for p in payloads)
         deadline = monotonic() + (0 if self._hangs else _PATIENCE)
         while wait and self._queue and self._queued + size > QUEUE_LIMIT:
             left = deadline - monotonic()
@@ -209,7 +238,7 @@ class Writer:
         kept = [*map(_kept, payloads)]
         self._queued += size
         self._taken += 1
-        self._queue.append((kept, size))  # at last: an interrupt comes after a call
+        self._queue.append((kept, size, is_large))  # at last: an interrupt comes after a call
         self._drain()
 
     def _drain(self) -> None:
@@ -257,6 +286,8 @@ class Writer:
             woken = self._wake("sync", self._keep_synced)
         finally:
             self._dirty = woken
+        if not woken:
+            self._file()
 
     def settle(self) -> None:
         """Return when all that was appended before is in the file, or when the disk hangs."""
@@ -282,6 +313,7 @@ class Writer:
             while self._queue and (left := deadline - monotonic()) > 0:
                 self._changed.wait(left)
             self._dirty = False
+            self._file()
         self._flush()
 
     # -- its threads ----------------------------------------------------------------------------
@@ -295,9 +327,9 @@ class Writer:
             self._write_next()
 
     def _write_next(self) -> None:
-        payloads, size = self._queue[0]
+        payloads, size, is_large = self._queue[0]
         # Nobody else writes while something is queued, so this needs no lock.
-        self._write(payloads, size)
+        self._write(payloads, is_large)
         with self.lock:
             self._queue.popleft()
             self._queued -= size
@@ -311,9 +343,11 @@ class Writer:
         while True:
             with self.lock:
                 self._changed.wait_for(lambda: self._dirty or self._closing)
-                if self._closing or self._changed.wait_for(lambda: self._closing, _SYNC_EVERY):
-                    return
-                self._dirty = False
+                for _ in range(_SYNC_EVERY):
+                    if self._closing or self._changed.wait_for(lambda: self._closing, _FILE_EVERY):
+                        return
+                    self._file()
+                self._dirty = self._filed < self._booked[1]  # the disk is full: try again
             self._flush()
 
     def _flush(self) -> None:
@@ -328,14 +362,14 @@ class Writer:
 
     # -- writing --------------------------------------------------------------------------------
 
-    def _write(self, payloads: Sequence[Payload], size: int) -> None:
-        if self._pending is not self._booked:
+    def _write(self, payloads: Sequence[Payload], is_large: bool) -> None:
+        if self._unsure:
             self._reconcile()
         for is_last in (False, True):
             try:
                 if self.failure is not None and not self._resume():
                     break
-                self._record(payloads, size)
+                self._record(payloads, is_large)
                 return
             except RecursionError:  # the user's own: whoever brought this brings it again
                 raise
@@ -347,28 +381,78 @@ class Writer:
                     break
         self._lost += len(payloads)
 
-    def _record(self, payloads: Sequence[Payload], size: int) -> None:
+    def _record(self, payloads: Sequence[Payload], is_large: bool) -> None:
         now = time_ns()
         number, offset = self._booked
-        if size < LARGE:
-            data = b""
-            for payload in payloads:
-                data += events.encode(number, now, payload)  # type: ignore[arg-type]  # it is whole
-                number += 1
-            length = len(data)
-            self._pending = after = number, offset + length
-            if (written := write(self._handle, data)) < length:
-                self._write_all([memoryview(data)[written:]])
-        else:
+        if is_large:
             parts: list[bytes | memoryview] = []
             for payload in payloads:
                 parts += events.encode_parts(number, now, payload)
                 number += 1
-            length = sum(map(len, parts))
-            self._pending = after = number, offset + length
-            _reserve(self._handle, offset, length)
-            self._write_all(parts if len(parts) <= _MOST_PARTS else [b"".join(parts)])
-        self._booked = after
+            after = number, offset + sum(map(len, parts))
+            _reserve(self._handle, offset, after[1] - offset)
+            if len(parts) > _MOST_PARTS:
+                parts = [b"".join(parts)]
+        else:
+            data = b""
+            for payload in payloads:
+                data += events.encode(number, now, payload)
+                number += 1
+            after = number, offset + len(data)
+            parts = [data]
+        self._clear()
+        self._check()
+        self._unsure, self._pending = True, after
+        self._write_all(parts)
+        self._booked, self._filed = after, after[1]
+        self._unsure = False
+
+    def _lay(self, payloads: Sequence[Payload], desk: Desk) -> bool:
+        """Lay records on the desk; False if they are to be written, with all that may go wrong.
+
+        Events are written: others ask the file which bytes they name, and what is to be forgotten.
+        """
+        if isinstance(payloads[0], bytes) or self.failure is not None or self._unsure:
+            return False
+        now = time_ns()
+        number, offset = self._booked
+        data = b""
+        try:
+            for payload in payloads:
+                data += events.encode(number, now, payload)
+                number += 1
+        except (TypeError, ValueError):
+            return False
+        if not desk.lay(offset - self._filed, data):
+            return False
+        self._booked = number, offset + len(data)
+        return True
+
+    def _clear(self) -> None:
+        """Bring what lies on the desk into the file."""
+        laid = self._booked[1] - self._filed
+        if laid:
+            assert self._desk is not None
+            self._check()
+            self._unsure, self._pending = True, self._booked
+            self._write_all([self._desk.taken(laid)])
+            self._filed = self._booked[1]
+            self._unsure = False
+
+    def _check(self) -> None:
+        """OSError when the user closed our descriptor: its number may be that of a file of his."""
+        if identity(self._handle) != self._identity:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def _file(self) -> None:
+        """Clear the desk, unless somebody is about to; with the lock held."""
+        if self._writing or self._queue or self._filed == self._booked[1]:
+            return
+        self._writing = True
+        try:
+            self._write((), is_large=False)
+        finally:
+            self._writing = False
 
     def _write_all(self, parts: Sequence[bytes | memoryview]) -> None:
         for part in parts:
@@ -384,12 +468,14 @@ class Writer:
             if (status.st_dev, status.st_ino) != self._identity:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             if status.st_size == self._pending[1]:
-                self._booked = self._pending
-            elif status.st_size != self._booked[1]:
-                os.ftruncate(self._handle, self._booked[1])
+                self._booked, self._filed = self._pending, status.st_size
+            elif status.st_size == self._booked[1]:
+                self._filed = status.st_size
+            elif status.st_size != self._filed:
+                os.ftruncate(self._handle, self._filed)
         except OSError as error:
             self._fail(error)
-        self._pending = self._booked
+        self._unsure = False
 
     def _fail(self, error: Exception, *, waits: bool = False) -> None:
         # What is not the disk's is tried again at once, but once only.
@@ -397,10 +483,10 @@ class Writer:
         waits = waits or self.failure is not None or name in _OF_THE_DISK
         self._retry_at = monotonic() + _RETRY_EVERY if waits else 0.0
         self.failure = reason(self.path, error)
-        self._pending = self._booked
+        self._unsure = False
         if identity(self._handle) == self._identity:
             with suppress(OSError):
-                os.ftruncate(self._handle, self._booked[1])
+                os.ftruncate(self._handle, self._filed)
 
     def _resume(self) -> bool:
         """Try again, not at every record: first the file's end, then a word on what was lost."""
@@ -408,11 +494,11 @@ class Writer:
             return False
         if identity(self._handle) != self._identity:
             self._reopen()
-        os.ftruncate(self._handle, self._booked[1])
+        os.ftruncate(self._handle, self._filed)
+        self._clear()
         if self._lost:
             gap = {"reason": self.failure, "lost": self._lost}
-            payload = events.event_payload("gap", gap)
-            self._record([payload], len(payload))
+            self._record([events.event_payload("gap", gap)], is_large=False)
         self.failure, self._lost = None, 0
         return True
 

@@ -485,7 +485,7 @@ def _is_locked(path: Path) -> bool:
 def test_who_inherits_the_open_journal_goes_on_where_it_ended(journal: Writer) -> None:
     journal.event("first")
     journal.event("second")
-    handle = os.dup(journal.handle)
+    handle = os.dup(journal.give())
     journal.close()
     with journal.path.open("ab") as file:
         file.write(events.SYNC + b"torn")
@@ -522,7 +522,7 @@ def test_a_disk_that_hangs_is_waited_for_once_and_told(
     write = os.write
 
     def slow(handle: int, data: Any) -> int:
-        if handle == journal.handle:
+        if handle == journal.give():
             asked.set()
             assert answers.wait(60)
         return write(handle, data)
@@ -556,7 +556,7 @@ def test_nobody_waits_for_ever_until_a_disk_that_hangs_has_settled(
     answers, write = threading.Event(), os.write
 
     def slow(handle: int, data: Any) -> int:
-        assert handle != journal.handle or answers.wait(60)
+        assert handle != journal.give() or answers.wait(60)
         return write(handle, data)
 
     monkeypatch.setattr(writer, "_PATIENCE", 0.05)
