@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -236,6 +237,8 @@ def running_lab(
         process = subprocess.Popen(
             [
                 sys.executable,
+                "-X",
+                "faulthandler",
                 "-m",
                 app,
                 "--no-browser",
@@ -271,7 +274,12 @@ def running_lab(
         yield lab
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # says in the log where each thread stands
+            process.wait(30)
+            pytest.fail(f"the server does not end:\n{log_file.read_text()[-9000:]}")
 
 
 @pytest.fixture(scope="session")

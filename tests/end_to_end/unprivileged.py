@@ -7,4 +7,4 @@ import sys
 if os.geteuid() == 0:  # root may write everything, unless it gives that up for what it starts
     for capability in (1, 2):
         assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0
-os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-X", "faulthandler", "-m", "jupyterlab", *sys.argv[1:]])
