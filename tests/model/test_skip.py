@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from jupyter_codesave.model.skip import is_skipped
@@ -32,8 +30,7 @@ def test_the_words_elsewhere_do_not_count(source: str) -> None:
     assert not is_skipped(source, {})
 
 
-def test_a_long_source_is_looked_at_in_no_time() -> None:
-    started = time.process_time()
+def test_a_long_source_is_not_looked_at_again_from_each_of_its_lines() -> None:
+    """Were it, this would take days."""
     assert not is_skipped("\n" * 1_000_000 + "codesave" + "%%time\n" * 100_000, {})
     assert not is_skipped("%%time\n" * 200_000 + "codesave", {})
-    assert time.process_time() - started < 1
