@@ -166,14 +166,13 @@ class Recorder:
                 self.settle_idle()
             if self._looked_for != key:
                 self.look(key)
-            switch = self.switch
-            if switch.purged and self.run is not None and self.run.id in switch.purged:
+            if self.switch.purged and self.run is not None and self.run.id in self.switch.purged:
                 self._end_session({"ended_by": "finish", "exit_code": 0})
                 self._drop_session()
-            now = switch.now(self.explicit)
+            now = self.switch.now(self.explicit)
             if now != self._told:
                 self.reconsider()
-            what, error = now[0], switch.complaint
+            what, error = now[0], self.switch.complaint
             if error != self._complained:
                 self._complained = error
                 if error:
@@ -315,7 +314,6 @@ class Recorder:
         self._cells.pop(key, None)
         if self.session.tail is not None:
             self.guarded(self.session.tail.forget)
-        self.session.journal.wipe()
 
     def _skip(self, source: str, cell_id: str | None) -> None:
         """Copies of the notebook file must not bring back what was not to be kept."""

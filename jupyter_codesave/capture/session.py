@@ -13,7 +13,6 @@ from typing import Any
 
 from .._version import __version__
 from ..journal import events
-from ..journal.desk import Desk
 from ..journal.tail import SUFFIX, Tail
 from ..journal.writer import Writer
 from ..model.run import Kind, new_id
@@ -41,8 +40,6 @@ class Session:
         self.journal.event("session", **self.describe())
         with suppress(OSError):
             self.tail = Tail(self.journal.path.with_suffix(SUFFIX), self.journal.settle)
-            if self.kind == "kernel":  # others write far less often
-                self.journal.use(Desk(self.tail))
         return True
 
     def describe(self) -> dict[str, Any]:

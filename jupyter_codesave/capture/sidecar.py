@@ -123,7 +123,7 @@ class Sidecar:
             "from jupyter_codesave.capture.watcher import main; main()"
         )
         session = self._session
-        handle = session.journal.give()
+        handle = session.journal.handle
         more: dict[str, Any] = {}
         if os.name == "posix":
             more = {"pass_fds": (handle,), "start_new_session": True}

@@ -16,7 +16,6 @@ from ..blobs.local import LocalBlobs
 from ..control import read_control, renamed
 from ..errors import CodeSaveError, NotFoundError
 from ..journal import events
-from ..journal.desk import append_left
 from ..journal.erase import erase
 from ..journal.notebook import (
     Fold,
@@ -94,10 +93,13 @@ class SessionIngest:
         fold = self.fold
         before = fold.offset
         alive = is_alive(self.path)
-        self._read_on()
+        put_away_at = fold.offset + _FED
+        for item in read(self.path, fold.offset, fold.sequence):
+            fold.feed(item)
+            if item.end > put_away_at:
+                self._put_away_ended()
+                put_away_at = item.end + _FED
         if not alive and not self._tailed:
-            append_left(self.path, fold.offset, fold.sequence)
-            self._read_on()
             fold.feed_tail(read_tail(self.path.with_suffix(".tail")))
             self._tailed = True
         self.over = fold.session_end is not None or not alive
@@ -125,15 +127,6 @@ class SessionIngest:
         fold.changed.clear()
         fold.touched.clear()
         return [change for change in changes if change is not None]
-
-    def _read_on(self) -> None:
-        fold = self.fold
-        put_away_at = fold.offset + _FED
-        for item in read(self.path, fold.offset, fold.sequence):
-            fold.feed(item)
-            if item.end > put_away_at:
-                self._put_away_ended()
-                put_away_at = item.end + _FED
 
     def seal(self) -> bool:
         """Keep the finished journal as a blob and remove the file; False while it must wait."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from os import fstat  # at once: `os.fstat` may be mocked for a while
 
 _HIGH = 900  # below the usual limit of 1,024, above what is closed by number (`daemon`, 256)
 _FREE = 32  # numbers left to others where the limit is lower
@@ -28,6 +27,6 @@ def lifted(handle: int) -> int:
 def identity(handle: int) -> tuple[int, int] | None:
     """Give what tells the open file from all others; None where nothing is open."""
     with suppress(OSError):
-        status = fstat(handle)
+        status = os.fstat(handle)
         return status.st_dev, status.st_ino
     return None

@@ -5,9 +5,9 @@ file mapped into memory beside the journal, so that it survives kill -9. Writing
 0.3 µs a print; the file is 2 MB and is removed when the session ends well.
 
 The file is a header (`MAGIC`, u32 size of a chunk, u32 number of chunks of stdout, u32 of
-stderr), the desk of the journal's writer (`desk`) up to `_START`, then the chunks. Each stream
-uses its chunks round and round. A chunk is a u64 lap (which use of a chunk this is, from 1), then
-marks and text. UTF-8 never holds 0xff: that byte begins a mark.
+stderr), padded to `_START` bytes, then the chunks. Each stream uses its chunks round and round.
+A chunk is a u64 lap (which use of a chunk this is, from 1), then marks and text. UTF-8 never
+holds 0xff: that byte begins a mark.
 
 - `ff fe`, u16 length of a key, u64 offset, the key: the text that follows was printed by the
   execution `key`, and `offset` characters were printed by it to this stream before;
@@ -69,12 +69,13 @@ class TailEntry(NamedTuple):
 def read_tail(path: Path) -> list[TailEntry]:
     """Give what a tail holds, per stream in the order of printing; [] when there is none.
 
-    What a dying process left half written, and what is garbled, is passed over.
+    What a dying process left half written, and what is garbled, is passed over. OSError when it
+    is there and cannot be read.
     """
     try:
         data = path.read_bytes()
         magic, size, *counts = _HEADER.unpack_from(data)
-    except (OSError, struct.error):
+    except (FileNotFoundError, struct.error):
         return []
     if magic != MAGIC or not 0 < size <= len(data):
         return []

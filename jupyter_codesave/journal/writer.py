@@ -1,10 +1,9 @@
 """Appending to a journal: never raises into the caller, never leaves a half record behind.
 
-A record is written at once by the thread that brings it; a small message, and what comes with it,
-is laid on the desk if there is one. Large ones go through a writer thread; while something is
-queued, all that follow queue behind it, bounded at 32 MB, then the bringing thread waits. Another
-thread appends what lies on the desk, a fifth of a second later, and syncs to the disk, at most a
-second after a write, however much is queued.
+A record is written at once by the thread that brings it (3 µs). Large ones go through a writer
+thread; while something is queued, all that follow queue behind it, bounded at 32 MB, then the
+bringing thread waits. Another thread syncs to the disk, at most a second after a write, however
+much is queued.
 
 The writer holds a lock on the journal as long as it is open. It belongs to the open file, not to
 the process: readers in the same process cannot lose it, and a process that inherits the
@@ -30,14 +29,12 @@ from typing import Any
 from ..disk import sync_folder
 from . import events
 from .condition import Condition
-from .desk import LARGEST, Desk
 from .events import LARGE, Payload
 from .handle import identity, lifted
 from .interrupts import is_interrupt
 
 QUEUE_LIMIT = 32 << 20
-_FILE_EVERY = 0.175  # s
-_SYNC_EVERY = 4  # times
+_SYNC_EVERY = 0.7  # s
 _RETRY_EVERY = 1.0  # s
 _OF_THE_DISK = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EPERM")
 _PATIENCE = 20.0  # s that somebody waits for room in the queue
@@ -60,9 +57,6 @@ class Writer:
         self._identity: tuple[int, int] | None = None
         self._booked = (0, 0)  # the next sequence number, and the end of the last good record
         self._pending = self._booked  # the same when the write that has begun is done
-        self._filed = 0  # up to where the records are in the file; those behind lie on the desk
-        self._unsure = False  # whether a write that has begun is done
-        self._desk: Desk | None = None
         self._lost = 0
         self._retry_at = 0.0
         self._writing = False
@@ -116,7 +110,6 @@ class Writer:
 
     def _book(self, sequence: int, offset: int) -> None:
         self._pending = self._booked = (sequence, offset)
-        self._filed = offset
 
     @property
     def is_open(self) -> bool:
@@ -136,31 +129,14 @@ class Writer:
         """
         if self._queue:
             return self._taken, -1
-        if self._unsure:
+        if self._pending is not self._booked:
             self._reconcile()
         return self._taken, self._booked[0]
 
-    def use(self, desk: Desk) -> None:
-        """Lay small messages on a desk from now on."""
-        self._desk = desk
-
-    def give(self) -> int:
-        """Give the descriptor to a child that shall be able to go on writing.
-
-        From here on all that is appended is in the file, where the child finds it.
-        """
-        with self.lock:
-            self._file()
-            if self._filed == self._booked[1]:
-                self._desk = None
+    @property
+    def handle(self) -> int:
+        """The descriptor, for a child that shall be able to go on writing."""
         return self._handle
-
-    def wipe(self) -> None:
-        """Leave nothing on the desk: it holds what is long in the file, and should be forgotten."""
-        with self.lock:
-            self._file()
-            if self._desk is not None and self._filed == self._booked[1]:
-                self._desk.wipe()
 
     def is_in_place(self) -> bool:
         """Tell whether the file still lies where it was created; a purge takes it away."""
@@ -204,25 +180,22 @@ class Writer:
         """Append records that belong together, in one write."""
         if self._handle < 0:  # closed, or a forked child: before taking any lock
             return
-        size = 0  # about
+        is_large = False
         for payload in payloads:
-            if isinstance(payload, bytes):
-                size += len(payload)
-            else:
-                size += len(payload[-1]) if isinstance(payload, tuple) else LARGE
+            if len(payload) >= LARGE or isinstance(payload, list):
+                is_large = True
         with self.lock:
-            if self._writing or self._queue or size >= LARGE:
+            if self._writing or self._queue or is_large:
                 # `_writing` here: a signal handler of this very thread came in between.
-                self._enqueue(payloads, size >= LARGE, wait=not self._writing)
+                self._enqueue(payloads, is_large, wait=not self._writing)
                 return
+            if not self._dirty:  # first: what fails here is brought again, so it must not be there
+                self._mark_dirty()
             self._writing = True
             try:
-                if not (self._desk and size < LARGEST and self._lay(payloads, self._desk)):
-                    self._write(payloads, is_large=False)
+                self._write(payloads, is_large)
             finally:
                 self._writing = False
-            if not self._dirty:
-                self._mark_dirty()
 
     def _enqueue(self, payloads: Sequence[Payload], is_large: bool, *, wait: bool) -> None:
         size = sum(len(p) if isinstance(p, bytes) else sum(map(len, p)) for p in payloads)
@@ -278,7 +251,13 @@ class Writer:
         with self.lock:  # not before the thread that starts this one has done so
             if self._threads.get(name) is not threading.current_thread():
                 return
-        work()
+        try:
+            work()
+        except BaseException:  # somebody had it raised in this thread: another one goes on
+            with self.lock:
+                self._threads.pop(name, None)
+                self._dirty = False
+            raise
 
     def _mark_dirty(self) -> None:
         woken = False
@@ -286,8 +265,6 @@ class Writer:
             woken = self._wake("sync", self._keep_synced)
         finally:
             self._dirty = woken
-        if not woken:
-            self._file()
 
     def settle(self) -> None:
         """Return when all that was appended before is in the file, or when the disk hangs."""
@@ -313,7 +290,6 @@ class Writer:
             while self._queue and (left := deadline - monotonic()) > 0:
                 self._changed.wait(left)
             self._dirty = False
-            self._file()
         self._flush()
 
     # -- its threads ----------------------------------------------------------------------------
@@ -343,11 +319,9 @@ class Writer:
         while True:
             with self.lock:
                 self._changed.wait_for(lambda: self._dirty or self._closing)
-                for _ in range(_SYNC_EVERY):
-                    if self._closing or self._changed.wait_for(lambda: self._closing, _FILE_EVERY):
-                        return
-                    self._file()
-                self._dirty = self._filed < self._booked[1]  # the disk is full: try again
+                if self._closing or self._changed.wait_for(lambda: self._closing, _SYNC_EVERY):
+                    return
+                self._dirty = False
             self._flush()
 
     def _flush(self) -> None:
@@ -363,7 +337,7 @@ class Writer:
     # -- writing --------------------------------------------------------------------------------
 
     def _write(self, payloads: Sequence[Payload], is_large: bool) -> None:
-        if self._unsure:
+        if self._pending is not self._booked:
             self._reconcile()
         for is_last in (False, True):
             try:
@@ -389,70 +363,20 @@ class Writer:
             for payload in payloads:
                 parts += events.encode_parts(number, now, payload)
                 number += 1
-            after = number, offset + sum(map(len, parts))
-            _reserve(self._handle, offset, after[1] - offset)
-            if len(parts) > _MOST_PARTS:
-                parts = [b"".join(parts)]
+            length = sum(map(len, parts))
+            self._pending = after = number, offset + length
+            _reserve(self._handle, offset, length)
+            self._write_all(parts if len(parts) <= _MOST_PARTS else [b"".join(parts)])
         else:
             data = b""
             for payload in payloads:
                 data += events.encode(number, now, payload)
                 number += 1
-            after = number, offset + len(data)
-            parts = [data]
-        self._clear()
-        self._check()
-        self._unsure, self._pending = True, after
-        self._write_all(parts)
-        self._booked, self._filed = after, after[1]
-        self._unsure = False
-
-    def _lay(self, payloads: Sequence[Payload], desk: Desk) -> bool:
-        """Lay records on the desk; False if they are to be written, with all that may go wrong.
-
-        Events are written: others ask the file which bytes they name, and what is to be forgotten.
-        """
-        if isinstance(payloads[0], bytes) or self.failure is not None or self._unsure:
-            return False
-        now = time_ns()
-        number, offset = self._booked
-        data = b""
-        try:
-            for payload in payloads:
-                data += events.encode(number, now, payload)
-                number += 1
-        except (TypeError, ValueError):
-            return False
-        if not desk.lay(offset - self._filed, data):
-            return False
-        self._booked = number, offset + len(data)
-        return True
-
-    def _clear(self) -> None:
-        """Bring what lies on the desk into the file."""
-        laid = self._booked[1] - self._filed
-        if laid:
-            assert self._desk is not None
-            self._check()
-            self._unsure, self._pending = True, self._booked
-            self._write_all([self._desk.taken(laid)])
-            self._filed = self._booked[1]
-            self._unsure = False
-
-    def _check(self) -> None:
-        """OSError when the user closed our descriptor: its number may be that of a file of his."""
-        if identity(self._handle) != self._identity:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-
-    def _file(self) -> None:
-        """Clear the desk, unless somebody is about to; with the lock held."""
-        if self._writing or self._queue or self._filed == self._booked[1]:
-            return
-        self._writing = True
-        try:
-            self._write((), is_large=False)
-        finally:
-            self._writing = False
+            length = len(data)
+            self._pending = after = number, offset + length
+            if (written := write(self._handle, data)) < length:
+                self._write_all([memoryview(data)[written:]])
+        self._booked = after
 
     def _write_all(self, parts: Sequence[bytes | memoryview]) -> None:
         for part in parts:
@@ -468,14 +392,12 @@ class Writer:
             if (status.st_dev, status.st_ino) != self._identity:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             if status.st_size == self._pending[1]:
-                self._booked, self._filed = self._pending, status.st_size
-            elif status.st_size == self._booked[1]:
-                self._filed = status.st_size
-            elif status.st_size != self._filed:
-                os.ftruncate(self._handle, self._filed)
+                self._booked = self._pending
+            elif status.st_size != self._booked[1]:
+                os.ftruncate(self._handle, self._booked[1])
         except OSError as error:
             self._fail(error)
-        self._unsure = False
+        self._pending = self._booked
 
     def _fail(self, error: Exception, *, waits: bool = False) -> None:
         # What is not the disk's is tried again at once, but once only.
@@ -483,10 +405,10 @@ class Writer:
         waits = waits or self.failure is not None or name in _OF_THE_DISK
         self._retry_at = monotonic() + _RETRY_EVERY if waits else 0.0
         self.failure = reason(self.path, error)
-        self._unsure = False
+        self._pending = self._booked
         if identity(self._handle) == self._identity:
             with suppress(OSError):
-                os.ftruncate(self._handle, self._filed)
+                os.ftruncate(self._handle, self._booked[1])
 
     def _resume(self) -> bool:
         """Try again, not at every record: first the file's end, then a word on what was lost."""
@@ -494,8 +416,7 @@ class Writer:
             return False
         if identity(self._handle) != self._identity:
             self._reopen()
-        os.ftruncate(self._handle, self._filed)
-        self._clear()
+        os.ftruncate(self._handle, self._booked[1])
         if self._lost:
             gap = {"reason": self.failure, "lost": self._lost}
             self._record([events.event_payload("gap", gap)], is_large=False)

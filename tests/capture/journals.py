@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import zstandard
 
 from jupyter_codesave.journal import events
-from jupyter_codesave.journal.desk import append_left
 from jupyter_codesave.journal.notebook import Fold
 from jupyter_codesave.journal.reader import Lost, Record, decode_event, read
-from jupyter_codesave.journal.tail import SUFFIX, read_tail
+from jupyter_codesave.journal.tail import read_tail
 
 
 def journal_paths(data: Path) -> list[Path]:
@@ -34,24 +31,10 @@ def the_journal(data: Path) -> Path:
 def records(path: Path) -> list[Record]:
     """Give the records; nothing may be lost."""
     found = []
-    for item in _laid(path):
+    for item in read(path):
         assert not isinstance(item, Lost), item
         found.append(item)
     return found
-
-
-def _laid(path: Path) -> list[Record | Lost]:
-    """Read a journal with what lies on its writer's desk, be he alive or not."""
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        with suppress(FileNotFoundError):  # first: what leaves the desk meanwhile is in the journal
-            shutil.copy(path.with_suffix(SUFFIX), copy.with_suffix(SUFFIX))
-        shutil.copy(path, copy)
-        fold = Fold()
-        for item in read(copy):
-            fold.feed(item)
-        append_left(copy, fold.offset, fold.sequence)
-        return [*read(copy)]
 
 
 def all_events(path: Path, name: str | None = None) -> list[dict[str, Any]]:
@@ -85,7 +68,7 @@ def messages(path: Path) -> list[dict[str, Any]]:
 def fold(path: Path, *, dead: bool = False) -> Fold:
     """Fold a journal; the tail counts when its process is dead."""
     folded = Fold()
-    for item in _laid(path):
+    for item in read(path):
         folded.feed(item)
     if dead:
         folded.feed_tail(read_tail(path.with_suffix(".tail")))

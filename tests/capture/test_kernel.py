@@ -445,7 +445,7 @@ def test_a_disk_that_is_full_for_a_while_costs_a_gap_and_no_cell(home: Home) -> 
     kernel.run("import resource, time; print('before')")
     size = the_journal(home.data).stat().st_size
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, ({}, resource.RLIM_INFINITY))"
-    kernel.run(limit.format(size + 3000) + "\nfor n in range(30): display('x' * 5000)")
+    kernel.run(limit.format(size + 3000) + "\nfor n in range(9): display('x' * 5000)")
     assert evaluate(kernel, "print(6 * 7)") == "42\n"
     state = evaluate(kernel, "%codesave")
     assert state.startswith("Not recording: ")

@@ -185,6 +185,11 @@ def test_a_cut_or_garbled_file_is_read_as_far_as_it_goes(tail: Tail, tmp_path: P
 
 def test_no_tail_reads_as_nothing(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "none.tail") == []
+    (tmp_path / "folder.tail").mkdir()
+    with pytest.raises(
+        OSError, match="directory"
+    ):  # it is there: it must not pass for an empty one
+        read_tail(tmp_path / "folder.tail")
 
 
 def test_a_forked_child_writes_nothing_into_it(tail: Tail) -> None:

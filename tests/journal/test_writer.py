@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import inspect
 import os
 import signal
 import subprocess
@@ -350,6 +351,49 @@ def test_what_another_thread_has_raised_in_ours_is_for_the_user(journal: Writer)
     assert written < len(found) <= written + came + 1
 
 
+def test_after_an_exception_that_somebody_raises_in_our_thread_another_one_syncs(
+    journal: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died, flushed = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: died.set())
+    monkeypatch.setattr(writer, "_SYNC_EVERY", 0.01)
+    monkeypatch.setattr(journal, "_flush", flushed.set)
+    journal.event("first")
+    assert flushed.wait(60)
+    thread = journal._threads["sync"]
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    raise_in(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(LateError))
+    journal.event("next")  # wakes it
+    assert died.wait(60)
+    flushed.clear()
+    journal.event("last")
+    assert flushed.wait(60)
+    assert journal._threads["sync"] is not thread
+
+
+def test_what_finds_no_room_on_the_stack_is_brought_again_and_there_once(journal: Writer) -> None:
+    def deep(left: int) -> None:
+        if left:
+            deep(left - 1)
+            return
+        journal.event("event")
+
+    limit = sys.getrecursionlimit()
+    depth = len(inspect.stack())
+    for room in range(1, 40):
+        journal._dirty = False  # it is to be marked anew
+        before = len(names(journal.path))
+        sys.setrecursionlimit(depth + 60 + room)
+        try:
+            deep(55)
+            brought = 1
+        except RecursionError:
+            brought = 0
+        finally:
+            sys.setrecursionlimit(limit)
+        assert len(names(journal.path)) - before == brought
+
+
 class _Disk:
     """A disk that takes so many bytes: what `os.write` does there."""
 
@@ -485,7 +529,7 @@ def _is_locked(path: Path) -> bool:
 def test_who_inherits_the_open_journal_goes_on_where_it_ended(journal: Writer) -> None:
     journal.event("first")
     journal.event("second")
-    handle = os.dup(journal.give())
+    handle = os.dup(journal.handle)
     journal.close()
     with journal.path.open("ab") as file:
         file.write(events.SYNC + b"torn")
@@ -522,7 +566,7 @@ def test_a_disk_that_hangs_is_waited_for_once_and_told(
     write = os.write
 
     def slow(handle: int, data: Any) -> int:
-        if handle == journal.give():
+        if handle == journal.handle:
             asked.set()
             assert answers.wait(60)
         return write(handle, data)
@@ -556,7 +600,7 @@ def test_nobody_waits_for_ever_until_a_disk_that_hangs_has_settled(
     answers, write = threading.Event(), os.write
 
     def slow(handle: int, data: Any) -> int:
-        assert handle != journal.give() or answers.wait(60)
+        assert handle != journal.handle or answers.wait(60)
         return write(handle, data)
 
     monkeypatch.setattr(writer, "_PATIENCE", 0.05)
