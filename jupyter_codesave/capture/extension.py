@@ -80,8 +80,6 @@ class _Part:
 
     def _drop_skip_line(self, lines: list[str]) -> list[str]:
         """A cell that a recorded one runs keeps the line: the magic has that one forgotten."""
-        if not lines or "codesave" not in lines[0]:
-            return lines
         left = drop_skip_line(lines)
         return lines if left is not lines and recorded_key(self.recorder) else left
 

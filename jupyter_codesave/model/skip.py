@@ -38,6 +38,6 @@ def is_skipped(source: str, metadata: Mapping[str, Any]) -> bool:
 
 def drop_skip_line(lines: list[str]) -> list[str]:
     """Take the line `%%codesave skip` away, so that the rest runs as the cell it is."""
-    if lines and re.match(r"%%codesave[ \t]+skip\s*$", lines[0]):
+    if lines and "codesave" in lines[0] and re.match(r"%%codesave[ \t]+skip\s*$", lines[0]):
         return lines[1:]
     return lines

@@ -185,10 +185,11 @@ def test_a_cut_or_garbled_file_is_read_as_far_as_it_goes(tail: Tail, tmp_path: P
 
 def test_no_tail_reads_as_nothing(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "none.tail") == []
+
+
+def test_a_tail_that_cannot_be_read_does_not_pass_for_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "folder.tail").mkdir()
-    with pytest.raises(
-        OSError, match="directory"
-    ):  # it is there: it must not pass for an empty one
+    with pytest.raises(OSError, match="directory"):
         read_tail(tmp_path / "folder.tail")
 
 
